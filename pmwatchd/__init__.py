@@ -1,0 +1,1 @@
+"""pmwatchd watches hosts, fences the dead ones, proves that they are off and brings them back."""

@@ -1,0 +1,1 @@
+"""SHOWS.  No rule lives here."""

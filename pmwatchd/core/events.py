@@ -1,0 +1,186 @@
+"""
+Facts in: what happened outside, in the past tense.
+
+The engine puts them into :meth:`pmwatchd.core.fleet.Fleet.step` one after
+another.  An event says what was seen and never what to do about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pmwatchd.core.model import Action, FenceAction, Host, ProbeResult, Reply, Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A host answered a heartbeat."""
+
+    host: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """
+    A host did not answer a heartbeat.
+
+    Attributes:
+        last_answer_at: When it last answered since this start, or None.
+    """
+
+    host: str
+    last_answer_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatsHeard:
+    """
+    The changes and misses of many hosts in one go.
+
+    A host that answers as it did before is not in it: healthy hosts cost the
+    engine nothing.  Silence is reported each time.
+    """
+
+    answered: tuple[Answered, ...] = ()
+    silent: tuple[Silent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HostProbed:
+    """The one fresh heartbeat that a :class:`~pmwatchd.core.orders.ProbeHost` asked for."""
+
+    host: str
+    operation: str
+    turn: int
+    result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class AgentReplied:
+    """An order to an agent is certainly over."""
+
+    host: str
+    operation: str
+    turn: int
+    agent: str
+    action: FenceAction
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
+class DeadlineReached:
+    """Time passed; the engine sends it when the earliest deadline is due."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObserverPaused:
+    """This process was stopped, suspended or too busy to listen for so long."""
+
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class InventoryLoaded:
+    """The hosts to watch from now on, all of them, and the rules."""
+
+    hosts: Mapping[str, Host]
+    rules: Rules
+
+
+@dataclass(frozen=True, slots=True)
+class JournalFailed:
+    """
+    Records could not be made durable.
+
+    Attributes:
+        unopened: Operations whose opening is not durable; they must not act.
+        reason: What the disk or SQLite said.
+    """
+
+    unopened: frozenset[str]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class JournalRecovered:
+    """Everything is durable again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRequested:
+    """A person asked for a power action; answered by an ``Answer`` with the same *request*."""
+
+    request: int
+    host: str
+    action: Action
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRequested:
+    """A person asked what the power switches of a host read now."""
+
+    request: int
+    host: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelRequested:
+    """A person ends a backoff or the pursuit of *on*."""
+
+    request: int
+    host: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceRequested:
+    """
+    A person takes a host out of automatic fencing.
+
+    Attributes:
+        for_s: How long, or None for no end.
+        expires_at: The same as wall-clock time, kept across restarts.
+    """
+
+    request: int
+    host: str
+    by: str
+    reason: str
+    for_s: float | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaintenanceEndRequested:
+    """A person puts a host back under automatic fencing."""
+
+    request: int
+    host: str
+    by: str
+
+
+PersonEvent = (
+    PowerRequested
+    | StatusRequested
+    | CancelRequested
+    | MaintenanceRequested
+    | MaintenanceEndRequested
+)
+Event = (
+    HeartbeatsHeard
+    | HostProbed
+    | AgentReplied
+    | DeadlineReached
+    | ObserverPaused
+    | InventoryLoaded
+    | JournalFailed
+    | JournalRecovered
+    | PersonEvent
+)

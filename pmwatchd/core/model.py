@@ -1,0 +1,405 @@
+"""
+The nouns of pmwatchd.
+
+Everything here is a value: frozen, comparable, without a clock and without
+I/O.  Durations are seconds (``_s``), instants are seconds of one monotonic
+clock (``_at``) unless their type is :class:`~datetime.datetime`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+
+class PowerStatus(StrEnum):
+    """What a power switch was read as; an exit code alone never says it."""
+
+    ON = "on"
+    OFF = "off"
+    UNKNOWN = "unknown"
+
+
+class FenceAction(StrEnum):
+    """What an agent is asked to do.  ``reboot`` and ``cycle`` are never asked."""
+
+    STATUS = "status"
+    OFF = "off"
+    ON = "on"
+
+    @property
+    def wanted(self) -> PowerStatus:
+        """The status that proves this action."""
+        return {FenceAction.OFF: PowerStatus.OFF, FenceAction.ON: PowerStatus.ON}.get(
+            self, PowerStatus.UNKNOWN
+        )
+
+
+class Action(StrEnum):
+    """What an operation is for."""
+
+    OFF = "off"
+    ON = "on"
+    RESTART = "restart"
+
+
+class Cause(StrEnum):
+    """Who wanted an operation."""
+
+    AUTOMATIC = "automatic"
+    PERSON = "person"
+
+
+class Outcome(StrEnum):
+    """How an operation ended."""
+
+    DONE = "done"
+    DEGRADED = "degraded"
+    RECOVERED = "recovered"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class Liveness(StrEnum):
+    """Is it alive?  See :mod:`pmwatchd.core.watch`."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    CONNECTING = "connecting"
+    NON_RESPONSIVE = "non_responsive"
+    BOOTING = "booting"
+
+
+class HostStatus(StrEnum):
+    """What is shown for a host: the first that applies, liveness last."""
+
+    UNKNOWN = "unknown"
+    UP = "up"
+    CONNECTING = "connecting"
+    NON_RESPONSIVE = "non_responsive"
+    POWERING_OFF = "powering_off"
+    OFF = "off"
+    POWERING_ON = "powering_on"
+    BOOTING = "booting"
+    MAINTENANCE = "maintenance"
+    FAILED = "failed"
+
+
+class ProbeType(StrEnum):
+    """How a heartbeat is asked for."""
+
+    TCP = "tcp"
+    ICMP = "icmp"
+    SSH = "ssh"
+    HTTP = "http"
+
+
+class ProbeResult(StrEnum):
+    """What a heartbeat brought; a local fault is ours and counts for nothing."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    LOCAL_FAULT = "local_fault"
+
+
+class AgentResult(StrEnum):
+    """How the execution of an agent ended."""
+
+    OK = "ok"
+    ERROR = "error"  # exit 1 with a text that names no known reason
+    AUTH_ERROR = "auth_error"
+    UNREACHABLE = "unreachable"
+    UNSUPPORTED = "unsupported"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    GARBAGE = "garbage"
+    NO_PROXY = "no_proxy"  # nobody could run it: nothing reached the device
+
+
+class ProxyResult(StrEnum):
+    """How one proxy did when it was asked to run an agent."""
+
+    OK = "ok"  # it ran the agent, whatever the agent then said
+    UNREACHABLE = "unreachable"
+    HOST_KEY = "host_key"
+    AUTH_ERROR = "auth_error"
+    NO_SESSION = "no_session"
+    NOT_INSTALLED = "not_installed"
+    LOST = "lost"  # after the agent had started: an unknown outcome
+
+
+class ProxySource(StrEnum):
+    """Where a proxy is looked for."""
+
+    CLUSTER = "cluster"
+    DC = "dc"
+    OTHER_DC = "other_dc"
+    ENGINE = "engine"
+    NAMED = "named"
+
+
+class Switches(StrEnum):
+    """What an agent switches: an outlet that feeds a host, or its chassis."""
+
+    FEED = "feed"
+    CHASSIS = "chassis"
+
+
+class Alert(StrEnum):
+    """Conditions that stay until mended."""
+
+    UNFENCED = "unfenced"
+    LEFT_OFF = "left_off"
+    PARTIAL_OFF = "partial_off"
+    DEGRADED_POWER = "degraded_power"
+    UNPROTECTED = "unprotected"
+    JOURNAL_UNWRITABLE = "journal_unwritable"
+    INVENTORY_REFUSED = "inventory_refused"
+
+
+class HoldName(StrEnum):
+    """Reasons not to fence now.  See :mod:`pmwatchd.core.holds`."""
+
+    MAINTENANCE = "maintenance"
+    UNPROTECTED = "unprotected"
+    STARTUP = "startup"
+    OPERATION_RUNNING = "operation_running"
+    QUIET_TIME = "quiet_time"
+    BACKOFF = "backoff"
+    SELF = "self"
+    JOURNAL_UNWRITABLE = "journal_unwritable"
+    LAST_LOOK = "last_look"
+
+
+class Secret(Protocol):
+    """A value that shows itself only when asked by name; pydantic's ``SecretStr`` fits."""
+
+    def get_secret_value(self) -> str:
+        """The value itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """
+    One way to ask a host for a sign of life.
+
+    Attributes:
+        address: Name or address that is asked; the host's own unless configured.
+        port: TCP port; None for ``icmp``.
+        path: Path of an ``http`` probe.
+        tls: An ``http`` probe speaks TLS; any answer is a sign of life, no certificate is judged.
+    """
+
+    type: ProbeType
+    address: str
+    port: int | None = None
+    path: str = "/"
+    tls: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heartbeat:
+    """All probes of a host, and how they are combined: any of them, or all."""
+
+    probes: tuple[Probe, ...]
+    interval_s: float = 5.0
+    timeout_s: float = 2.0
+    require_all: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """How long a host may be silent; both limits must be reached (oVirt BZ2071468)."""
+
+    period_s: float = 60.0
+    failures: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceAgent:
+    """
+    One way to reach the power switch of a target.
+
+    Attributes:
+        type: Canonical type, e.g. ``"ipmilan"`` for the program ``fence_ipmilan``.
+        order: Agents of equal order are one concurrent group; lower orders are tried first.
+        proxies: Preferences of its own, or None for those of the host.
+        settle_s: How long after ``off`` or ``on`` a reading means nothing yet.
+        min_command_interval_s: Least pause between two executions at the device.
+    """
+
+    name: str
+    type: str
+    address: str
+    order: int = 1
+    ipport: int | None = None
+    plug: str | None = None
+    username: str | None = None
+    password: Secret | None = field(default=None, repr=False)
+    options: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    proxies: tuple[str, ...] | None = None
+    settle_s: float = 0.0
+    min_command_interval_s: float = 0.0
+    switches: Switches = Switches.CHASSIS
+
+    @property
+    def device(self) -> str:
+        """The device behind this agent; two agents of one device are never executed at once."""
+        return f"{self.address}:{self.ipport or ''}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerManagement:
+    """How a host is fenced; ``proxies`` is complete (:func:`pmwatchd.core.proxies.complete`)."""
+
+    enabled: bool = True
+    agents: tuple[FenceAgent, ...] = ()
+    proxies: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AsProxy:
+    """How a host is reached over SSH when it runs agents for others."""
+
+    enabled: bool = True
+    user: str = "pmwatchd"
+    port: int = 22
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """A watched machine, with every default already applied."""
+
+    name: str
+    address: str
+    heartbeat: Heartbeat
+    cluster: str = ""
+    datacenter: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    grace: Grace = field(default_factory=Grace)
+    extra_grace_s: float = 0.0
+    boot_timeout_s: float = 600.0
+    power_management: PowerManagement = field(default_factory=PowerManagement)
+    as_proxy: AsProxy = field(default_factory=AsProxy)
+    engine: bool = False
+
+    @property
+    def fingerprint(self) -> str:
+        """Where and how it is asked; a host that changes it is ``unknown`` again."""
+        probes = (f"{p.type}://{p.address}:{p.port or ''}{p.path}" for p in self.heartbeat.probes)
+        return "|".join([self.address, *sorted(probes)])
+
+    @property
+    def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:
+        """Agents by ascending order; those of equal order are one concurrent group."""
+        orders = sorted({agent.order for agent in self.power_management.agents})
+        return tuple(
+            tuple(a for a in self.power_management.agents if a.order == order) for order in orders
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fencing:
+    """The rules of switching power; the defaults are those of the configuration."""
+
+    off_status_delay_s: float = 10.0
+    off_status_retries: int = 18
+    on_status_delay_s: float = 10.0
+    on_status_retries: int = 18
+    off_attempts: int = 1
+    on_attempts: int = 2
+    agent_timeout_s: float = 30.0
+    status_timeout_s: float = 10.0
+    kill_after_s: float = 5.0
+    confirm_gap_s: float = 0.5
+    quiet_time_s: float = 180.0
+    on_if_found_off: bool = True
+    retry_min_s: float = 60.0
+    retry_max_s: float = 1800.0
+    candidates_per_source: int = 3
+
+    def limit_s(self, action: FenceAction) -> float:
+        """How long an execution may take before ``timeout`` ends it."""
+        return self.status_timeout_s if action is FenceAction.STATUS else self.agent_timeout_s
+
+    def over_s(self, action: FenceAction) -> float:
+        """When an execution is certainly over, counted from the confirmation of its start."""
+        return self.limit_s(action) + 2 * self.kill_after_s
+
+    def budget_s(self, action: FenceAction) -> float:
+        """How long a status is awaited after a command: delay x retries."""
+        if action is FenceAction.OFF:
+            return self.off_status_delay_s * self.off_status_retries
+        return self.on_status_delay_s * self.on_status_retries
+
+    def delay_max_s(self, action: FenceAction) -> float:
+        """The longest pause between two readings."""
+        return self.off_status_delay_s if action is FenceAction.OFF else self.on_status_delay_s
+
+    def attempts(self, action: FenceAction) -> int:
+        """How often a command is tried at one group."""
+        return self.off_attempts if action is FenceAction.OFF else self.on_attempts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What the core takes from the configuration besides the hosts."""
+
+    fencing: Fencing = field(default_factory=Fencing)
+    startup_hold_s: float = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A machine that may run an agent.  The engine runs it as a local process."""
+
+    name: str
+    source: ProxySource
+    address: str = ""
+    port: int = 22
+    user: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Try:
+    """What became of one proxy of a chain."""
+
+    proxy: str
+    source: ProxySource
+    result: ProxyResult
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """
+    The end of one order to an agent, certainly over.
+
+    Attributes:
+        power: What a ``status`` proved; always unknown for ``off`` and ``on``.
+        tries: Every proxy that was asked, the one that ran the agent last.
+        text: What the agent said, one line, limited, without secrets.
+    """
+
+    result: AgentResult
+    power: PowerStatus = PowerStatus.UNKNOWN
+    tries: tuple[Try, ...] = ()
+    exit_code: int | None = None
+    took_s: float = 0.0
+    text: str = ""
+
+    @property
+    def proxy(self) -> str | None:
+        """The machine that ran the agent, if any did."""
+        return (
+            self.tries[-1].proxy if self.tries and self.result is not AgentResult.NO_PROXY else None
+        )
+
+    @property
+    def uncertain(self) -> bool:
+        """The command may or may not have reached the device."""
+        return self.result in (AgentResult.TIMEOUT, AgentResult.KILLED)

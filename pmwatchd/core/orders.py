@@ -1,0 +1,157 @@
+"""
+Orders out: what is to be done, in the imperative.
+
+The engine makes the durable ones (:data:`Durable`) durable first and only
+then carries out the acts.  Every act carries a ``turn``; an answer to an
+older turn is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pmwatchd.core.model import (
+    Action,
+    Candidate,
+    Cause,
+    FenceAction,
+    FenceAgent,
+    Host,
+    Outcome,
+    PowerStatus,
+)
+
+Value = str | int | float | bool | None | tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """
+    One thing to tell: a log line, a metric and an event of the stream are made from it.
+
+    Attributes:
+        event: ``area.past_tense``, one of the names in :mod:`pmwatchd.observe.messages`.
+        fields: Closed names of the log contract (``agent``, ``proxy``, ``took_s`` ...).
+        journalled: Kept for ``history``, ``events`` and ``explain``.
+    """
+
+    event: str
+    host: str | None = None
+    operation: str | None = None
+    fields: Mapping[str, Value] = field(default_factory=dict)
+    journalled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveOperation:
+    """
+    Where an operation stands, so that a restart continues it from there.
+
+    Attributes:
+        outcome: None while it is open.
+        document: The step, as plain JSON values; see :mod:`pmwatchd.core.resume`.
+    """
+
+    id: str
+    host: str
+    action: Action
+    cause: Cause
+    reason: str
+    by: str
+    outcome: Outcome | None
+    document: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SaveHost:
+    """
+    What is to be known about a host after a restart.
+
+    Attributes:
+        fingerprint: Where and how it has answered once; None: never.
+        booting: It was powered on and has not answered yet.
+        quiet: An operation proved it off less than the quiet time ago.
+        failures: Failed operations since it last answered.
+        left_off: A person ended the pursuit of *on*, or it never succeeded.
+        expires_at: End of its maintenance as wall-clock time.
+    """
+
+    host: str
+    fingerprint: str | None = None
+    booting: bool = False
+    quiet: bool = False
+    failures: int = 0
+    left_off: bool = False
+    maintenance: bool = False
+    maintenance_by: str = ""
+    maintenance_reason: str = ""
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunAgent:
+    """Execute one agent through the first proxy of *chain* that can."""
+
+    host: str
+    operation: str
+    turn: int
+    agent: FenceAgent
+    action: FenceAction
+    chain: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeHost:
+    """Send one fresh heartbeat now; answered by ``HostProbed``."""
+
+    host: Host
+    operation: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReportNext:
+    """Report the next heartbeat of a host even if it answers as before."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A person's command is under way, or was done at once (no operation)."""
+
+    operation: str | None = None
+    joined: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """A person's command is not carried out, and why; ``type`` names the problem for good."""
+
+    type: str
+    reason: str
+    operation: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRead:
+    """What the agents of a host read, and the merged verdict."""
+
+    power: PowerStatus
+    agents: Mapping[str, PowerStatus] = field(default_factory=dict)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """The answer to a person's event."""
+
+    request: int
+    result: Accepted | Refused | PowerRead
+
+
+Durable = Record | SaveOperation | SaveHost
+Act = RunAgent | ProbeHost | ReportNext
+Order = Durable | Act | Answer

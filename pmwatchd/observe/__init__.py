@@ -1,0 +1,1 @@
+"""TELLS.  Renders the same record as log line, metric and event; decides nothing."""

@@ -1,0 +1,248 @@
+"""
+What the engine and the runner need from outside, as Protocols.
+
+``io`` implements them, ``app`` joins them, tests put scripted iron behind
+them.  Nothing here knows SQLite, SSH or a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from pmwatchd.core.events import PersonEvent
+from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, ProbeResult, Reply
+from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation
+from pmwatchd.core.told import Told
+from pmwatchd.core.views import HostView, OperationView
+from pmwatchd.errors import Fault
+
+Row = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """
+    What the journal knows at start.
+
+    Attributes:
+        epoch: How often a daemon has opened this journal, this time included.
+        sequence: Number of the last record.
+        operations: Those still open.
+    """
+
+    epoch: int
+    sequence: int
+    hosts: Mapping[str, SaveHost] = field(default_factory=dict)
+    operations: tuple[SaveOperation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One durable order with the wall-clock time it was given."""
+
+    at: datetime
+    order: Told | SaveOperation | SaveHost
+
+
+class Journal(Protocol):
+    """The durable memory; one writer, one process."""
+
+    async def commit(self, entries: Sequence[Entry]) -> None:
+        """
+        Make all entries durable in one transaction, or none.
+
+        Raises:
+            JournalUnwritableError: Nothing of it is durable.
+        """
+        ...
+
+    async def records(
+        self,
+        *,
+        after: int = 0,
+        host: str | None = None,
+        operation: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Row]:
+        """Records, ascending: ``sequence, at, event, host, operation``, then their fields."""
+        ...
+
+    async def operations(
+        self,
+        *,
+        host: str | None = None,
+        since: datetime | None = None,
+        operation: str | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """
+        Operations, the newest first.
+
+        Keys: ``id, host, action, cause, by, reason, opened_at, closed_at, outcome``.
+        """
+        ...
+
+
+class Agents(Protocol):
+    """Executes one agent on one machine."""
+
+    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+        """
+        Run the agent and return only when the execution is certainly over.
+
+        A time-out or a lost connection waits until the proxy's ``timeout``
+        must have ended the process, and comes back as an uncertain reply.
+
+        Raises:
+            ProxyError: The proxy could not run it; nothing reached the device.
+        """
+        ...
+
+
+class Prober(Protocol):
+    """Listens to hosts."""
+
+    async def probe(self, host: Host) -> ProbeResult:
+        """One fresh heartbeat, all probes of the host combined as configured."""
+        ...
+
+    def report_next(self, host: str) -> None:
+        """Report the next heartbeat of *host* even if it answers as before."""
+        ...
+
+    def watch(self, hosts: Mapping[str, Host]) -> None:
+        """Ask these hosts from now on; what is known of unchanged ones is kept."""
+        ...
+
+    def last_answer_at(self, host: str) -> float | None:
+        """When a host last answered, on the monotonic clock."""
+        ...
+
+
+class Teller(Protocol):
+    """Shows records: a log, metrics, an event stream."""
+
+    def tell(self, told: Told) -> None:
+        """Show one record; must not fail and must not wait."""
+        ...
+
+
+class Clock(Protocol):
+    """Two clocks: one that decides, one that is shown."""
+
+    def now(self) -> float:
+        """Seconds, monotonic, with the time a machine slept counted."""
+        ...
+
+    def wall(self) -> datetime:
+        """Wall-clock time, UTC; never decides anything."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """
+    A program that ran on a machine and is certainly over.
+
+    Attributes:
+        exit_code: Its exit status; None when it was lost or killed by a signal.
+        lost: The connection broke after the start; the outcome is unknown.
+    """
+
+    exit_code: int | None
+    stdout: bytes = b""
+    stderr: bytes = b""
+    took_s: float = 0.0
+    lost: bool = False
+
+
+class Transport(Protocol):
+    """Runs a program on a machine: over SSH, or here."""
+
+    async def run(
+        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+    ) -> Completed:
+        """
+        Run *argv* with *stdin*, written only after its start was confirmed.
+
+        Returns when the program ended, or, when the connection is lost or it
+        does not end, *over_s* seconds after the confirmation of its start.
+
+        Raises:
+            ProxyError: It was not started.
+        """
+        ...
+
+
+class Meter(Protocol):
+    """Counts what is too frequent for records."""
+
+    def heartbeat(self, result: ProbeResult, took_s: float) -> None:
+        """One heartbeat of one host came to an end."""
+        ...
+
+    def start_delay(self, late_s: float) -> None:
+        """A round of heartbeats began so much later than planned."""
+        ...
+
+    def commit(self, took_s: float) -> None:
+        """The journal made a transaction durable."""
+        ...
+
+    def connected(self, proxies: int) -> None:
+        """So many SSH connections to proxies are kept now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """How the daemon is: ``ready`` once the journal is read and the first pass is over."""
+
+    ready: bool
+    journal_writable: bool
+    last_pass_age_s: float
+    oldest_open_at: datetime | None = None
+    loop_lag_s: float = 0.0
+
+
+class Desk(Protocol):
+    """What the API sees of the engine."""
+
+    def hosts(self) -> list[HostView]:
+        """Every host, by name."""
+        ...
+
+    def host(self, name: str) -> HostView | None:
+        """One host, or None when it is not watched."""
+        ...
+
+    def operations(self) -> list[OperationView]:
+        """Operations that are open, and the last that ended since this start, newest first."""
+        ...
+
+    async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:
+        """Put a person's event into the inbox and wait for the answer to it."""
+        ...
+
+    def wall_of(self, at: float) -> datetime:
+        """A monotonic instant as wall-clock time, for showing."""
+        ...
+
+    def health(self) -> Health:
+        """How the daemon is."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What a reload did; with faults nothing was changed."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    warnings: tuple[str, ...] = ()
