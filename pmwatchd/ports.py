@@ -16,10 +16,13 @@ from pmwatchd.core.events import PersonEvent
 from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, ProbeResult, Reply
 from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation
 from pmwatchd.core.told import Told
-from pmwatchd.core.views import HostView, OperationView
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 from pmwatchd.errors import Fault
 
 Row = Mapping[str, object]
+
+# How much of each stream a transport keeps, in bytes; the rest is read and dropped.
+OUTPUT_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +225,10 @@ class Desk(Protocol):
 
     def operations(self) -> list[OperationView]:
         """Operations that are open, and the last that ended since this start, newest first."""
+        ...
+
+    def alerts(self) -> tuple[RaisedAlert, ...]:
+        """Alerts of the whole site; those of a host are in its picture."""
         ...
 
     async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:

@@ -84,10 +84,16 @@ class ObserverPaused:
 
 @dataclass(frozen=True, slots=True)
 class InventoryLoaded:
-    """The hosts to watch from now on, all of them, and the rules."""
+    """
+    The hosts to watch from now on, all of them, and the rules.
+
+    Attributes:
+        refused: Why some hosts of the files are missing here; empty when none are.
+    """
 
     hosts: Mapping[str, Host]
     rules: Rules
+    refused: str = ""
 
 
 @dataclass(frozen=True, slots=True)

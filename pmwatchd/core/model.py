@@ -351,6 +351,8 @@ class Rules:
 
     fencing: Fencing = field(default_factory=Fencing)
     startup_hold_s: float = 300.0
+    ssh_user: str = "pmwatchd"
+    ssh_port: int = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

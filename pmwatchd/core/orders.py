@@ -92,7 +92,13 @@ class SaveHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgent:
-    """Execute one agent through the first proxy of *chain* that can."""
+    """
+    Execute one agent through the first proxy of *chain* that can.
+
+    Attributes:
+        without: Proxies at which the outcome of this very command was lost; the
+            fleet leaves them out of the chain.
+    """
 
     host: str
     operation: str
@@ -100,6 +106,7 @@ class RunAgent:
     agent: FenceAgent
     action: FenceAction
     chain: tuple[Candidate, ...] = ()
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +151,7 @@ class PowerRead:
     reasons: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Answer:
     """The answer to a person's event."""
 

@@ -1,0 +1,79 @@
+"""What a person tells the daemon besides power: ``maintenance`` and ``reload``."""
+
+from __future__ import annotations
+
+import click
+
+from pmwatchd.cli.client import DONE, Document, ProblemError, host_path
+from pmwatchd.cli.options import Duration, HostName, api, client_options
+from pmwatchd.cli.tables import clock, document, fault
+
+_RELOAD_WITHIN_S = 600.0
+
+
+@click.group()
+def maintenance() -> None:
+    """Take a host out of automatic fencing, or put it back."""
+
+
+@maintenance.command()
+@click.argument("host", type=HostName())
+@click.option("--reason", required=True, metavar="TEXT", help="Kept in the journal.")
+@click.option("--for", "for_s", type=Duration(), metavar="2h", help="How long; without it: no end.")
+@client_options
+def start(host: str, *, reason: str, for_s: float | None, as_json: bool) -> int:
+    """Put HOST into maintenance: it is watched, never fenced."""
+    body: Document = {"reason": reason}
+    if for_s is not None:
+        body["for_s"] = for_s
+    now = api().call("PUT", host_path(host, "maintenance"), body)
+    if as_json:
+        document(now)
+        return DONE
+    until = (now.get("maintenance") or {}).get("until")
+    click.echo(f"{host}: in maintenance " + (f"until {clock(until)}" if until else "without end"))
+    return DONE
+
+
+@maintenance.command()
+@click.argument("host", type=HostName())
+@client_options
+def end(host: str, *, as_json: bool) -> int:
+    """Put HOST back under automatic fencing."""
+    now = api().call("DELETE", host_path(host, "maintenance"))
+    if as_json:
+        document(now)
+    else:
+        click.echo(f"{host}: no longer in maintenance")
+    return DONE
+
+
+@click.command()
+@click.option("--allow-removal", is_flag=True, help="Even if many hosts would vanish.")
+@client_options
+def reload(*, allow_removal: bool, as_json: bool) -> int:
+    """
+    Read configuration and inventory again.
+
+    Says what was added, changed and removed; with any fault the running ones are kept.
+    """
+    try:
+        result = api().call(
+            "POST", "/reload", {"allow_removal": allow_removal}, within_s=_RELOAD_WITHIN_S
+        )
+    except ProblemError as problem:
+        for one in problem.document.get("faults", []):
+            click.echo(fault(one["file"], one["key"], one["reason"], one["remedy"]), err=True)
+        raise
+    if as_json:
+        document(result)
+        return DONE
+    for warning in result["warnings"]:
+        click.echo(f"warning: {warning}", err=True)
+    told = [
+        f"{word}: {', '.join(result[word])}"
+        for word in ("added", "changed", "removed")
+        if result[word]
+    ]
+    click.echo("\n".join(told) or "Nothing has changed.")
+    return DONE

@@ -1,0 +1,77 @@
+"""Two hosts that claim the same: an address, an outlet, the place of the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pmwatchd.config.faults import Findings
+from pmwatchd.config.hosts import Built
+from pmwatchd.config.metadata import Installed
+from pmwatchd.config.values import same_address
+from pmwatchd.core.model import FenceAgent
+from pmwatchd.errors import Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a host claims for itself alone, and where it says so."""
+
+    host: str
+    file: str
+    key: str
+    what: str
+
+
+def collide(hosts: Iterable[Built], installed: Installed, findings: Findings) -> set[str]:
+    """
+    Find what two hosts claim at once; every one of them is at fault.
+
+    Nobody knows which of them is right, and fencing the wrong one kills a
+    healthy machine: so the names of all are returned, and none is watched.
+    """
+    claims: dict[object, list[Claim]] = {}
+    for built in hosts:
+        host, file, key = built.host, built.origin.file, built.origin.key
+        if host.address:
+            claims.setdefault(("address", same_address(host.address)), []).append(
+                Claim(host.name, file, f"{key}.address", "the address")
+            )
+        if host.engine:
+            claims.setdefault("engine", []).append(
+                Claim(host.name, file, f"{key}.engine", "to be the daemon's own host")
+            )
+        for agent in host.power_management.agents:
+            if not agent.address or agent.name in built.shared:
+                continue
+            claims.setdefault(_outlet(agent, installed), []).append(
+                Claim(
+                    host.name,
+                    file,
+                    f"{key}.power_management.agents.{agent.name}",
+                    "the power switch (address, ipport and plug)",
+                )
+            )
+    return {claim.host for rivals in claims.values() for claim in rivals if _tell(rivals, findings)}
+
+
+def _tell(rivals: list[Claim], findings: Findings) -> bool:
+    names = sorted({claim.host for claim in rivals})
+    if len(names) == 1:
+        return False
+    for claim in rivals:
+        others = ", ".join(name for name in names if name != claim.host)
+        remedy = "Correct one of them"
+        if claim.what.startswith("the power switch"):
+            remedy += ", or say shared = true at the agents if it is so"
+        findings.fault(
+            Fault(claim.file, claim.key, f"{others} claims {claim.what} too", remedy, claim.host)
+        )
+    return True
+
+
+def _outlet(agent: FenceAgent, installed: Installed) -> object:
+    port = agent.ipport
+    if port is None:
+        port = installed.default_port(agent.type)
+    return ("outlet", same_address(agent.address), port, agent.plug)

@@ -1,0 +1,264 @@
+"""Hosts: main file, defaults, cluster and host merged and made into values of the core."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from pmwatchd.config.agents import AgentBuilder
+from pmwatchd.config.draft import Draft, placeholders
+from pmwatchd.config.faults import Findings, nearest
+from pmwatchd.config.inventory import Inventory, Table
+from pmwatchd.config.metadata import Installed
+from pmwatchd.config.secrets import Secrets
+from pmwatchd.config.sources import Loaded
+from pmwatchd.config.tree import Leaf, Origin, Tree, branch, leaf, leaves, merge
+from pmwatchd.config.values import ProbeModel, check_address, check_title
+from pmwatchd.core.model import (
+    AsProxy,
+    FenceAgent,
+    Grace,
+    Heartbeat,
+    Host,
+    PowerManagement,
+    Probe,
+    ProbeType,
+)
+
+_FROM_MAIN = {
+    "heartbeat.interval": "heartbeat.interval",
+    "heartbeat.timeout": "heartbeat.timeout",
+    "heartbeat.require": "heartbeat.require",
+    "heartbeat.probes": "heartbeat.probes",
+    "grace.period": "grace.period",
+    "grace.failures": "grace.failures",
+    "boot_timeout": "fencing.boot_timeout",
+    "power_management.proxies": "fencing.proxies",
+    "as_proxy.user": "ssh.user",
+    "as_proxy.port": "ssh.port",
+}
+"""Keys of a host, and where the main file says the same for all of them."""
+
+_DEFAULTS: Tree = {
+    "extra_grace": Leaf(0.0, Origin("default", "extra_grace", "default")),
+    "engine": Leaf(value=False, layer=Origin("default", "engine", "default")),
+    "as_proxy": {"enabled": Leaf(value=True, layer=Origin("default", "as_proxy", "default"))},
+    "power_management": {
+        "enabled": Leaf(value=True, layer=Origin("default", "power_management", "default"))
+    },
+}
+"""What a host is when nothing says otherwise and the main file has no word for it."""
+
+_DEFAULT_PROXIES = ("cluster", "dc")
+
+
+def main_layer(loaded: Loaded) -> Tree:
+    """Everything that the main file says for all hosts, as the lowest layer."""
+    tree = _DEFAULTS
+    for key, main in _FROM_MAIN.items():
+        file, shown = loaded.origin(main)
+        section, _, name = main.partition(".")
+        value = getattr(getattr(loaded.settings, section), name)
+        planted: Leaf | Tree = Leaf(value, Origin(file, main, shown))
+        for part in reversed(key.split(".")):
+            planted = {part: planted}
+        assert isinstance(planted, dict)  # noqa: S101 - a key has at least one part
+        tree = merge(tree, planted)
+    return tree
+
+
+@dataclass(slots=True)
+class Built:
+    """A host, and whether it may be watched; and the merged tree that it was made from."""
+
+    host: Host
+    faulty: bool
+    tree: Tree
+    origin: Origin
+    shared: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True)
+class HostBuilder:
+    """Makes one host after the other out of the same inventory."""
+
+    loaded: Loaded
+    inventory: Inventory
+    secrets: Secrets
+    findings: Findings
+    agents: AgentBuilder = field(init=False)
+    _lower: dict[str, Tree] = field(default_factory=dict)
+    _names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        fencing = self.loaded.settings.fencing
+        installed = Installed(fencing.agent_dir)
+        self.agents = AgentBuilder(self.inventory, installed, fencing.implicit_proxies)
+        self._names = frozenset(self.inventory.hosts)
+        installed.ask_ahead(self._types())
+
+    def _types(self) -> set[str]:
+        tables = [*self.inventory.hosts.values(), *self.inventory.clusters.values()]
+        tables += [*self.inventory.devices.values(), *self.inventory.types.values()]
+        tables += [self.inventory.defaults] if self.inventory.defaults else []
+        return {
+            str(found.value)
+            for table in tables
+            for key, found in leaves(table.tree)
+            if key == "type" or (key.endswith(".type") and ".agents." in key)
+        }
+
+    def build(self, name: str) -> Built:
+        """Make one host; what is wrong with it is kept in the findings."""
+        table = self.inventory.hosts[name]
+        draft = Draft(name, self.findings, self.secrets, self._names, faulty=table.faulty)
+        draft.faulty |= self.inventory.in_doubt
+        tree, cluster = self._merged(draft, table)
+        labels = self._labels(draft, tree, cluster)
+        datacenter = draft.text(tree, "datacenter", check=check_title)
+        draft.words["datacenter"] = datacenter
+        address = draft.text(tree, "address", check=check_address)
+        if leaf(tree, "address") is None:
+            where = Origin(table.origin.file, f"{table.origin.key}.address", "")
+            draft.fault(where, "is missing", "Add the address that its heartbeats go to")
+        management, tree, shared = self._power_management(draft, tree)
+        host = Host(
+            name=name,
+            address=address,
+            heartbeat=self._heartbeat(draft, branch(tree, "heartbeat"), address),
+            cluster=cluster,
+            datacenter=datacenter,
+            labels=labels,
+            grace=Grace(
+                period_s=draft.value(branch(tree, "grace"), "period", 60.0),
+                failures=draft.value(branch(tree, "grace"), "failures", 3),
+            ),
+            extra_grace_s=draft.value(tree, "extra_grace", 0.0),
+            boot_timeout_s=draft.value(tree, "boot_timeout", 600.0),
+            power_management=management,
+            as_proxy=self._as_proxy(draft, branch(tree, "as_proxy"), address),
+            engine=draft.value(tree, "engine", default=False),
+        )
+        return Built(host, draft.faulty, tree, table.origin, shared)
+
+    def _merged(self, draft: Draft, table: Table) -> tuple[Tree, str]:
+        """Lay the host over its cluster, the defaults and the main file."""
+        defaults = self.inventory.defaults
+        draft.faulty |= defaults is not None and defaults.faulty
+        below = defaults.tree if defaults else {}
+        found = leaf(table.tree, "cluster") or leaf(below, "cluster")
+        cluster = draft.filled(found, "", check_title) if found else ""
+        shared = self.inventory.clusters.get(cluster)
+        if shared is not None:
+            draft.faulty |= shared.faulty
+        elif found is not None and self.inventory.tells_clusters:
+            # Without any table a cluster is a mere name; with some, this one lost its settings.
+            draft.fault(
+                found.origin,
+                f"there is no cluster {cluster!r}",
+                f"Add [clusters.{cluster}], empty if need be. "
+                f"{nearest(cluster, self.inventory.clusters)}",
+            )
+        if cluster not in self._lower:
+            lower = merge(main_layer(self.loaded), below)
+            self._lower[cluster] = merge(lower, shared.tree if shared else {})
+        return merge(self._lower[cluster], table.tree), cluster
+
+    def _labels(self, draft: Draft, tree: Tree, cluster: str) -> dict[str, str]:
+        draft.words = placeholders(draft.name, cluster, {})
+        texts = branch(tree, "labels")
+        labels = {key: draft.text(texts, key) for key in texts}
+        draft.words = placeholders(draft.name, cluster, labels)
+        return labels
+
+    def _heartbeat(self, draft: Draft, tree: Tree, address: str) -> Heartbeat:
+        found = leaf(tree, "probes")
+        models: tuple[ProbeModel, ...] = found.value if found else ()
+        probes = []
+        for model in models:
+            asked = address
+            if model.address is not None and found is not None:
+                asked = draft.filled(replace(found, value=model.address), "", check_address)
+            probes.append(_probe(model, asked))
+        return Heartbeat(
+            probes=tuple(probes),
+            interval_s=draft.value(tree, "interval", 5.0),
+            timeout_s=draft.value(tree, "timeout", 2.0),
+            require_all=draft.value(tree, "require", "any") == "all",
+        )
+
+    def _as_proxy(self, draft: Draft, tree: Tree, address: str) -> AsProxy:
+        return AsProxy(
+            enabled=draft.value(tree, "enabled", default=True),
+            user=draft.text(tree, "user"),
+            port=draft.value(tree, "port", 22),
+            address=draft.text(tree, "address", address, check=check_address),
+        )
+
+    def _power_management(
+        self, draft: Draft, tree: Tree
+    ) -> tuple[PowerManagement, Tree, frozenset[str]]:
+        """Make the agents, and the tree with their devices and types merged in."""
+        above = branch(tree, "power_management")
+        concurrent = draft.value(above, "concurrent", default=False)
+        agents: list[FenceAgent] = []
+        unordered: list[str] = []
+        trees: Tree = {}
+        shared: set[str] = set()
+        for name, said in branch(above, "agents").items():
+            if not isinstance(said, dict) or self._removed(draft, name, said):
+                continue
+            merged, origin = self.agents.layered(draft, said)
+            trees[name] = merged
+            agent = self.agents.build(draft, merged, origin)
+            agents.append(replace(agent, order=1) if concurrent else agent)
+            if leaf(merged, "order") is None:
+                unordered.append(name)
+            if draft.value(merged, "shared", default=False):
+                shared.add(name)
+        if len(agents) > 1 and unordered and not concurrent:
+            self.findings.warn(
+                f"host {draft.name}: {', '.join(unordered)} of its agents have no order and are "
+                "taken as order 1; agents of equal order are switched at the same time"
+            )
+        tree = {**tree, "power_management": {**above, "agents": trees}}
+        management = PowerManagement(
+            enabled=draft.value(above, "enabled", default=True),
+            agents=tuple(agents),
+            proxies=self._proxies(draft, above),
+        )
+        return management, tree, frozenset(shared)
+
+    def _removed(self, draft: Draft, name: str, said: Tree) -> bool:
+        """Whether an agent is dropped; dropping one that no layer defines is a fault."""
+        found = leaf(said, "remove")
+        if found is None or not found.value:
+            return False
+        if not any(key not in ("name", "remove") for key in said):
+            draft.fault(found.origin, f"no agent {name!r} is inherited", "Correct its name")
+        return True
+
+    def _proxies(self, draft: Draft, tree: Tree) -> tuple[str, ...]:
+        fencing = self.loaded.settings.fencing
+        found = leaf(tree, "proxies")
+        if found is None or not found.value:
+            # An empty list means the default: the main file's, and if that is empty, ours.
+            file, shown = self.loaded.origin("fencing.proxies")
+            words = fencing.proxies or _DEFAULT_PROXIES
+            found = Leaf(words, Origin(file, "fencing.proxies", shown))
+        return draft.preferences(found, implicit=fencing.implicit_proxies)
+
+
+_PORTS = {"ssh": 22, "http": 80}
+_TLS_PORT = 443
+
+
+def _probe(model: ProbeModel, address: str) -> Probe:
+    tls = bool(model.tls)
+    default = _TLS_PORT if tls else _PORTS.get(model.type)
+    return Probe(
+        type=ProbeType(model.type),
+        address=address,
+        port=model.port or default,
+        path=model.path or "/",
+        tls=tls,
+    )

@@ -1,0 +1,304 @@
+"""
+The only aggregate: routes events to machines and collects their orders.
+
+``step(event, now) -> orders`` with :meth:`Fleet.next_deadline` beside it is
+all that the engine needs.  A healthy host costs nothing here: only restless
+machines (silent, booting, in an operation, with something to wait for) are
+looked at when time passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import assert_never
+
+from pmwatchd.core import requests, resume, treatment
+from pmwatchd.core.events import (
+    AgentReplied,
+    CancelRequested,
+    DeadlineReached,
+    Event,
+    HeartbeatsHeard,
+    HostProbed,
+    InventoryLoaded,
+    JournalFailed,
+    JournalRecovered,
+    MaintenanceEndRequested,
+    MaintenanceRequested,
+    ObserverPaused,
+    PersonEvent,
+    PowerRequested,
+    StatusRequested,
+)
+from pmwatchd.core.machine import Machine, recall
+from pmwatchd.core.model import Alert, Host
+from pmwatchd.core.operation import Operation
+from pmwatchd.core.orders import Answer, Order, Refused, SaveHost, SaveOperation
+from pmwatchd.core.site import Site
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+
+
+class Fleet:
+    """
+    All machines of one site.
+
+    Args:
+        epoch: Number of this start, from the journal.
+        now: This start, on the monotonic clock.
+        wall: This start, on the wall clock; ends only what a person set.
+        memories: What the journal remembers of hosts.
+        operations: Operations that a former start left open.
+        load: Tells how many executions run now, by proxy name.
+    """
+
+    def __init__(
+        self,
+        *,
+        epoch: int,
+        now: float,
+        wall: datetime,
+        memories: Mapping[str, SaveHost] | None = None,
+        operations: Iterable[SaveOperation] = (),
+        load: Callable[[], Mapping[str, int]] = dict,
+    ) -> None:
+        self._site = Site(epoch=epoch, started_at=now, load=load)
+        self._wall = wall
+        self._memories = dict(memories or {})
+        self._orphans = {saved.host: saved for saved in operations}
+        self._machines: dict[str, Machine] = {}
+        self._restless: set[str] = set()
+        self._queries: dict[str, requests.Query] = {}
+
+    def step(self, event: Event, now: float) -> list[Order]:
+        """Take in one event and return the orders that follow, durable ones included."""
+        site = self._site
+        site.orders = []
+        match event:
+            case HeartbeatsHeard():
+                for answered in event.answered:
+                    self._sense(answered.host, answered, now)
+                for silent in event.silent:
+                    self._sense(silent.host, silent, now)
+            case DeadlineReached():
+                for name in sorted(self._restless):
+                    self._settle(self._machines[name], now)
+            case AgentReplied():
+                self._replied(event, now)
+            case HostProbed():
+                machine = self._machines.get(event.host)
+                if machine and machine.operation and machine.operation.id == event.operation:
+                    treatment.probed(site, machine, event, now)
+                    self._settle(machine, now)
+            case ObserverPaused():
+                self._paused(event, now)
+            case InventoryLoaded():
+                self._load(event, now)
+            case JournalFailed():
+                self._journal_failed(event, now)
+            case JournalRecovered():
+                site.journal_writable = True
+                site.clear_alert(Alert.JOURNAL_UNWRITABLE)
+            case _:
+                self._request(event, now)
+        return site.orders
+
+    def next_deadline(self, now: float) -> float | None:
+        """When ``DeadlineReached`` has something to do, or None."""
+        machines = (self._machines[name] for name in self._restless)
+        due = (treatment.deadline(self._site, machine, now) for machine in machines)
+        return min((at for at in due if at is not None), default=None)
+
+    # events ------------------------------------------------------------------------------
+
+    def _sense(self, name: str, sign: treatment.Sign, now: float) -> None:
+        machine = self._machines.get(name)
+        if machine is not None:
+            treatment.sensed(self._site, machine, sign, now)
+            self._settle(machine, now)
+
+    def _settle(self, machine: Machine, now: float) -> None:
+        """Let time pass for one machine, save what changed, and see whether it is restless."""
+        treatment.attend(self._site, machine, now)
+        self._save(machine, now)
+        name = machine.name
+        if machine.gone and machine.operation is None:
+            self._forget(machine)
+            return
+        if machine.serves and machine.host.as_proxy.enabled:
+            self._site.serving[name] = machine.host
+        else:
+            self._site.serving.pop(name, None)
+        if treatment.deadline(self._site, machine, now) is None:
+            self._restless.discard(name)
+        else:
+            self._restless.add(name)
+
+    def _save(self, machine: Machine, now: float) -> None:
+        memory = machine.memory(now)
+        if memory != machine.saved and memory != SaveHost(host=machine.name):
+            machine.saved = memory
+            self._site.orders.append(memory)
+
+    def _replied(self, event: AgentReplied, now: float) -> None:
+        query = self._queries.get(event.operation)
+        machine = self._machines.get(event.host)
+        if query is not None:
+            answer = requests.status_replied(self._site, machine, query, event, now)
+            if answer is not None:
+                del self._queries[query.id]
+                self._site.orders.append(answer)
+        elif machine and machine.operation and machine.operation.id == event.operation:
+            treatment.fence_step(self._site, machine, event, now)
+        if machine is not None:
+            self._settle(machine, now)
+
+    def _paused(self, event: ObserverPaused, now: float) -> None:
+        self._site.tell("observer.paused", for_s=round(event.for_s, 3))
+        for name in sorted(self._restless):
+            self._sense(name, event, now)
+
+    def _journal_failed(self, event: JournalFailed, now: float) -> None:
+        """Forget operations whose opening is not durable; they have not acted."""
+        site = self._site
+        site.journal_writable = False
+        site.raise_alert(Alert.JOURNAL_UNWRITABLE, event.reason, now)
+        for machine in list(self._machines.values()):
+            if machine.operation is not None and machine.operation.id in event.unopened:
+                machine.operation = None
+                self._settle(machine, now)
+
+    # inventory ---------------------------------------------------------------------------
+
+    def _load(self, event: InventoryLoaded, now: float) -> None:
+        site = self._site
+        site.rules = event.rules
+        for name in [name for name in self._machines if name not in event.hosts]:
+            self._remove(self._machines[name], now)
+        site.hosts = dict(event.hosts)
+        for name, host in event.hosts.items():
+            machine = self._machines.get(name)
+            if machine is None:
+                self._add(host, now)
+            elif machine.host != host or machine.gone:
+                machine.host, machine.gone = host, False
+                treatment.redefine(site, machine, now)
+                self._settle(machine, now)
+        if event.refused:
+            site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
+        else:
+            site.clear_alert(Alert.INVENTORY_REFUSED)
+        self._tell_orphans(now)
+
+    def _add(self, host: Host, now: float) -> None:
+        site = self._site
+        memory = self._memories.get(host.name)
+        machine = recall(host, memory, now, self._until_at(memory))
+        self._machines[host.name] = machine
+        treatment.protect(site, machine, now)
+        if memory is not None and memory.quiet:
+            machine.quiet_until = now + site.rules.fencing.quiet_time_s
+        if memory is not None and memory.left_off:
+            treatment.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
+        if host.groups and host.name in self._orphans:
+            saved = self._orphans.pop(host.name)
+            operation = resume.resume(saved, host, site.rules.fencing, now)
+            treatment.adopt(site, machine, operation, now)
+        self._settle(machine, now)
+
+    def _until_at(self, memory: SaveHost | None) -> float | None:
+        """Return the end of a maintenance, which is the only thing the wall clock ends."""
+        if memory is None or memory.expires_at is None:
+            return None
+        return self._site.started_at + (memory.expires_at - self._wall).total_seconds()
+
+    def _remove(self, machine: Machine, now: float) -> None:
+        """Stop watching a host; one in an operation keeps its old definition until that ends."""
+        machine.gone = True
+        self._settle(machine, now)
+
+    def _forget(self, machine: Machine) -> None:
+        if machine.saved is not None:
+            self._memories[machine.name] = machine.saved
+        del self._machines[machine.name]
+        self._restless.discard(machine.name)
+        self._site.serving.pop(machine.name, None)
+
+    def _tell_orphans(self, now: float) -> None:
+        """Never forget an operation, even when its host cannot be fenced any more."""
+        if not self._orphans:
+            self._site.clear_alert(Alert.LEFT_OFF)
+            return
+        names = ", ".join(sorted(self._orphans))
+        reason = f"open operations of hosts that the inventory lacks, or without agents: {names}"
+        self._site.raise_alert(Alert.LEFT_OFF, reason, now)
+
+    # people ------------------------------------------------------------------------------
+
+    def _request(self, event: PersonEvent, now: float) -> None:
+        machine = self._machines.get(event.host)
+        if machine is None or machine.gone:
+            refused = Refused(type="unknown-host", reason=f"no host {event.host} is watched")
+            self._site.orders.append(Answer(event.request, refused))
+            return
+        answer = self._answer(machine, event, now)
+        self._settle(machine, now)
+        if answer is not None:
+            self._site.orders.append(answer)
+
+    def _answer(self, machine: Machine, event: PersonEvent, now: float) -> Answer | None:
+        site = self._site
+        match event:
+            case PowerRequested():
+                return requests.power(site, machine, event, now)
+            case CancelRequested():
+                return requests.cancel(site, machine, event, now)
+            case MaintenanceRequested():
+                return requests.maintain(site, machine, event, now)
+            case MaintenanceEndRequested():
+                return requests.end_maintenance(site, machine, event)
+            case StatusRequested():
+                asked = requests.ask_status(site, machine, event, now)
+                if isinstance(asked, Answer):
+                    return asked
+                self._queries[asked.id] = asked
+                return None
+            case _:
+                assert_never(event)
+
+    # pictures ----------------------------------------------------------------------------
+
+    def host(self, name: str) -> HostView | None:
+        """Return a picture of one host."""
+        machine = self._machines.get(name)
+        return machine.view() if machine else None
+
+    def hosts(self) -> list[HostView]:
+        """Return pictures of all hosts, by name."""
+        return [self._machines[name].view() for name in sorted(self._machines)]
+
+    def operations(self) -> list[OperationView]:
+        """Return open operations and those that ended lately, the newest first."""
+        running = [m.operation for m in self._machines.values() if m.operation is not None]
+        running += self._site.ended
+        running.sort(key=lambda operation: operation.opened_at, reverse=True)
+        return [_operation_view(operation) for operation in running]
+
+    def alerts(self) -> tuple[RaisedAlert, ...]:
+        """Return the alerts of the whole site."""
+        return tuple(self._site.alerts.values())
+
+
+def _operation_view(operation: Operation) -> OperationView:
+    return OperationView(
+        id=operation.id,
+        host=operation.host.name,
+        action=operation.action,
+        cause=operation.cause,
+        by=operation.by,
+        reason=operation.reason,
+        phase=operation.phase,
+        opened_at=operation.opened_at,
+        closed_at=operation.closed_at,
+        outcome=operation.outcome,
+    )

@@ -1,0 +1,195 @@
+"""
+One watched machine: everything the fleet knows of it.
+
+The parts are frozen values (a watch, an operation, holds, alerts); only their
+place here changes, and only :mod:`pmwatchd.core.treatment` changes it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pmwatchd.core import watch as watching
+from pmwatchd.core.holds import Circumstances
+from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, HostStatus
+from pmwatchd.core.operation import Operation, Phase
+from pmwatchd.core.orders import SaveHost, SaveOperation
+from pmwatchd.core.views import Hold, HostView, MaintenanceView, RaisedAlert
+from pmwatchd.core.watch import Watch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maintenance:
+    """
+    Out of automatic fencing by a person's word.
+
+    Attributes:
+        until_at: When it ends by itself, or None.
+        expires_at: The same for the journal, as wall-clock time.
+    """
+
+    by: str
+    reason: str
+    until_at: float | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Machine:
+    """
+    A host and its state.
+
+    Attributes:
+        seen: It has answered since this start.
+        fingerprint: Where and how it has answered once.
+        failures: Failed operations since it last answered.
+        gone: Removed from the inventory; leaves when its operation ends.
+        saved: What the journal holds of it, to save only changes.
+    """
+
+    host: Host
+    watch: Watch
+    seen: bool = False
+    last_answer_at: float | None = None
+    fingerprint: str | None = None
+    operation: Operation | None = None
+    maintenance: Maintenance | None = None
+    quiet_until: float | None = None
+    retry_at: float | None = None
+    failures: int = 0
+    left_off: bool = False
+    gone: bool = False
+    holds: dict[HoldName, Hold] = field(default_factory=dict)
+    alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
+    saved: SaveHost | None = None
+    saved_operation: SaveOperation | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.host.name
+
+    @property
+    def silent(self) -> bool:
+        """Silent beyond its grace period."""
+        return isinstance(self.watch, watching.NonResponsive)
+
+    @property
+    def serves(self) -> bool:
+        """Fit to run agents for others: up, not in maintenance, not in an operation."""
+        up = isinstance(self.watch, watching.Up)
+        return up and self.maintenance is None and self.operation is None and not self.gone
+
+    @property
+    def status(self) -> HostStatus:
+        """What is shown: the first that applies."""
+        if self.maintenance is not None:
+            return HostStatus.MAINTENANCE
+        if self.operation is not None:
+            return _phase_status(self.operation)
+        if self.retry_at is not None and self.silent:
+            return HostStatus.FAILED
+        return HostStatus(watching.liveness(self.watch))
+
+    def circumstances(self, startup_ends_at: float, *, journal_writable: bool) -> Circumstances:
+        """Gather what is weighed before this host is fenced."""
+        running = self.operation
+        person = running is not None and running.cause is Cause.PERSON
+        return Circumstances(
+            host=self.host,
+            seen=self.seen,
+            startup_ends_at=startup_ends_at,
+            journal_writable=journal_writable,
+            maintenance=self._maintenance_words(),
+            operation=running.id if running and person else None,
+            quiet_until=self.quiet_until,
+            retry_at=self.retry_at,
+        )
+
+    def _maintenance_words(self) -> str | None:
+        if self.maintenance is None:
+            return None
+        return f"maintenance by {self.maintenance.by}: {self.maintenance.reason}"
+
+    def memory(self, now: float) -> SaveHost:
+        """Return what is to be known about it after a restart."""
+        keeper = self.maintenance
+        return SaveHost(
+            host=self.name,
+            fingerprint=self.fingerprint,
+            booting=isinstance(self.watch, watching.Booting),
+            quiet=self.quiet_until is not None and now < self.quiet_until,
+            failures=self.failures,
+            left_off=self.left_off,
+            maintenance=keeper is not None,
+            maintenance_by=keeper.by if keeper else "",
+            maintenance_reason=keeper.reason if keeper else "",
+            expires_at=keeper.expires_at if keeper else None,
+        )
+
+    def view(self) -> HostView:
+        """Return a picture of it."""
+        return HostView(
+            host=self.host,
+            status=self.status,
+            liveness=watching.liveness(self.watch),
+            since_at=self.watch.since_at,
+            last_answer_at=self.last_answer_at,
+            holds=tuple(self.holds.values()),
+            alerts=tuple(self.alerts.values()),
+            operation=self.operation.id if self.operation else None,
+            maintenance=_keeper_view(self.maintenance) if self.maintenance else None,
+        )
+
+
+def _keeper_view(keeper: Maintenance) -> MaintenanceView:
+    return MaintenanceView(by=keeper.by, reason=keeper.reason, until_at=keeper.until_at)
+
+
+def _phase_status(operation: Operation) -> HostStatus:
+    match operation.phase:
+        case Phase.ON:
+            return HostStatus.POWERING_ON
+        case Phase.RESTING:
+            return HostStatus.OFF
+        case Phase.BLOCKED if operation.proven_off_at is not None:
+            return HostStatus.OFF
+        case Phase.BLOCKED if operation.action is Action.ON:
+            return HostStatus.POWERING_ON
+        case _:
+            return HostStatus.POWERING_OFF
+
+
+def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | None) -> Machine:
+    """
+    Return a machine as the journal remembers it.
+
+    ``booting`` runs its full length anew; a host that is known but has not
+    answered since this start begins a full grace period.
+
+    Args:
+        until_at: End of its maintenance on this start's monotonic clock.
+    """
+    if memory is None:
+        return Machine(host=host, watch=watching.Unknown(now))
+    watch: Watch = watching.Unknown(now)
+    if memory.booting:
+        watch = watching.power_on(host, now)
+    elif memory.fingerprint == host.fingerprint:
+        watch = watching.Connecting(now, base_at=now)
+    keeper = Maintenance(
+        by=memory.maintenance_by,
+        reason=memory.maintenance_reason,
+        until_at=until_at,
+        expires_at=memory.expires_at,
+    )
+    return Machine(
+        host=host,
+        watch=watch,
+        fingerprint=memory.fingerprint,
+        maintenance=keeper if memory.maintenance else None,
+        failures=memory.failures,
+        left_off=memory.left_off,
+        saved=memory,
+    )

@@ -1,0 +1,119 @@
+"""One operation: the value that :mod:`pmwatchd.core.fence` advances, and its own events."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pmwatchd.core.events import AgentReplied, DeadlineReached
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, ProbeResult
+from pmwatchd.core.orders import Order
+from pmwatchd.core.stage import Stage
+
+
+class Phase(StrEnum):
+    """Where an operation stands."""
+
+    BLOCKED = "blocked"
+    OFF = "off"
+    LOOK = "look"
+    ON = "on"
+    RESTING = "resting"
+    CLOSED = "closed"
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """
+    The last look came to an end, and the holds were judged again.
+
+    Attributes:
+        held: Why not to go on, in words; empty when nothing forbids it.
+    """
+
+    turn: int
+    result: ProbeResult
+    held: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The host answered a heartbeat."""
+
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """A person ends the pursuit of *on*."""
+
+    by: str
+    reason: str
+
+
+FenceEvent = AgentReplied | DeadlineReached | Looked | Recovered | Cancelled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """
+    One journalled change of power.
+
+    Attributes:
+        host: The host as it was defined when the operation began.
+        until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
+        switched: Agents that earlier stages sent ``off``.
+        proven_off_at: When the off was proven; None: it was not.
+        restoring: How it will end once the power is back, after a failed off.
+        tried_on: Agents whose turn to be switched on is over, and how it ended.
+        cancelled: A person's word; it takes effect when no command is on its way.
+        resumed: Continued after a restart; it waits where a new one would end.
+    """
+
+    id: str
+    host: Host
+    action: Action
+    cause: Cause
+    by: str
+    reason: str
+    opened_at: float
+    phase: Phase = Phase.BLOCKED
+    turn: int = 0
+    group: int = 0
+    stage: Stage | None = None
+    until_at: float = 0.0
+    switched: frozenset[str] = frozenset()
+    proven_off_at: float | None = None
+    proven_on_at: float | None = None
+    restoring: Outcome | None = None
+    tried_on: tuple[tuple[str, bool], ...] = ()
+    retries: int = 0
+    resumed: bool = False
+    cancelled: Cancelled | None = None
+    answered_at: float | None = None
+    outcome: Outcome | None = None
+    closed_at: float | None = None
+
+    @property
+    def sent_off(self) -> frozenset[str]:
+        """Agents that may have been switched off by this operation."""
+        if self.stage is None or self.stage.action is not FenceAction.OFF:
+            return self.switched
+        return self.switched | {m.agent.name for m in self.stage.members if m.sent}
+
+    @property
+    def on(self) -> frozenset[str]:
+        """Agents that were proven on."""
+        return frozenset(name for name, proven in self.tried_on if proven)
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """An operation after an event, and the orders that follow."""
+
+    operation: Operation
+    orders: tuple[Order, ...] = ()
+
+    def then(self, *orders: Order) -> Move:
+        """Append orders."""
+        return Move(self.operation, (*self.orders, *orders))

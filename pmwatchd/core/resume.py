@@ -1,0 +1,99 @@
+"""
+An operation as plain JSON values, and back again after a restart.
+
+The document holds the last journalled *step*: what was sent, what was proven,
+and which executions may still be running.  Secrets and definitions stay in
+the inventory: an operation is continued with the host as it is defined now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pmwatchd.core import stage as stages
+from pmwatchd.core.model import FenceAction, Fencing, Host, Outcome
+from pmwatchd.core.operation import Operation, Phase
+from pmwatchd.core.orders import SaveOperation
+
+
+def document(operation: Operation) -> dict[str, object]:
+    """Return where an operation stands."""
+    stage = operation.stage
+    members = stage.members if stage else ()
+    status = FenceAction.STATUS
+    outstanding = {
+        m.agent.name: stage.action if m.step is stages.Step.COMMANDED and stage else status
+        for m in members
+        if m.step in stages.OUTSTANDING
+    }
+    return {
+        "phase": operation.phase,
+        "group": operation.group,
+        "turn": operation.turn,
+        "outstanding": {name: str(action) for name, action in sorted(outstanding.items())},
+        "switched": sorted(operation.sent_off),
+        "proven_off": operation.proven_off_at is not None,
+        "proven_on": operation.proven_on_at is not None,
+        "restoring": operation.restoring,
+        "retries": operation.retries,
+    }
+
+
+def save(operation: Operation) -> SaveOperation:
+    """Return the durable order for an operation as it stands."""
+    return SaveOperation(
+        id=operation.id,
+        host=operation.host.name,
+        action=operation.action,
+        cause=operation.cause,
+        reason=operation.reason,
+        by=operation.by,
+        outcome=operation.outcome,
+        document=document(operation),
+    )
+
+
+def resume(saved: SaveOperation, host: Host, fencing: Fencing, now: float) -> Operation:
+    """
+    Return the operation to be continued with *host*.
+
+    An intent without a result blocks its device for a full execution time
+    counted from this start; all of the operation waits for that.
+    """
+    step = saved.document
+    outstanding = _mapping(step.get("outstanding"))
+    waits = [fencing.over_s(FenceAction(str(action))) for action in outstanding.values()]
+    agents = {agent.name for agent in host.power_management.agents}
+    switched = _names(step.get("switched")) & agents
+    restoring = step.get("restoring")
+    return Operation(
+        id=saved.id,
+        host=host,
+        action=saved.action,
+        cause=saved.cause,
+        by=saved.by,
+        reason=saved.reason,
+        opened_at=now,
+        phase=Phase.BLOCKED,
+        turn=_number(step.get("turn")),
+        group=_number(step.get("group")),
+        until_at=now + max(waits, default=0.0),
+        switched=switched,
+        proven_off_at=now if step.get("proven_off") else None,
+        proven_on_at=now if step.get("proven_on") else None,
+        restoring=None if restoring is None else Outcome(str(restoring)),
+        retries=_number(step.get("retries")),
+        resumed=True,
+    )
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _names(value: object) -> frozenset[str]:
+    return frozenset(map(str, value)) if isinstance(value, list | tuple) else frozenset()
+
+
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,169 @@
+r"""
+Is it alive?
+
+::
+
+                 silent                grace over
+    Up --------------------> Connecting ---------> NonResponsive
+     ^  \______ answered _______/   |                   |
+     |                              | answered          | answered
+     +------------------------------+-------------------+
+     ^                                       powered on |
+     |   answered                                       v
+     +------------------------------------------------ Booting
+    Unknown --answered--> Up            boot_timeout over: Connecting
+
+The wait is data: :func:`deadline` names when time alone changes something,
+and nothing here holds a timer.  One miss is one silent heartbeat, all probes
+of the host combined.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pmwatchd.core.events import Answered, DeadlineReached, ObserverPaused, Silent
+from pmwatchd.core.model import Host, Liveness
+
+PAUSE_INTERVALS = 2
+"""An observer that was away for more heartbeat intervals than this has not listened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Has not answered at its present address with its present probes; never fenced."""
+
+    since_at: float
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """The last heartbeat was answered."""
+
+    since_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Connecting:
+    """
+    Silent, within its grace period.
+
+    Attributes:
+        base_at: The grace period counts from here: the last answer, or a pardon.
+        failures: Consecutive silent heartbeats since then.
+    """
+
+    since_at: float
+    base_at: float
+    failures: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NonResponsive:
+    """Silent beyond its grace period."""
+
+    since_at: float
+    base_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Booting:
+    """Was powered on; its silence is ignored until it answers or *until_at* passes."""
+
+    since_at: float
+    until_at: float
+
+
+Watch = Unknown | Up | Connecting | NonResponsive | Booting
+Sign = Answered | Silent | DeadlineReached | ObserverPaused
+
+_LIVENESS = {
+    Unknown: Liveness.UNKNOWN,
+    Up: Liveness.UP,
+    Connecting: Liveness.CONNECTING,
+    NonResponsive: Liveness.NON_RESPONSIVE,
+    Booting: Liveness.BOOTING,
+}
+
+
+def liveness(watch: Watch) -> Liveness:
+    """Return the word for a state."""
+    return _LIVENESS[type(watch)]
+
+
+def step(host: Host, watch: Watch, sign: Sign, now: float) -> Watch:
+    """Advance the watch over one host by one sign."""
+    match sign:
+        case Answered():
+            return watch if isinstance(watch, Up) else Up(now)
+        case Silent():
+            return _miss(host, watch, sign, now)
+        case ObserverPaused():
+            return _pardon(host, watch, sign, now)
+        case DeadlineReached():
+            return _tick(host, watch, now)
+
+
+def power_on(host: Host, now: float) -> Booting:
+    """Return the state of a host that an operation has just proven on."""
+    return Booting(now, until_at=now + host.boot_timeout_s)
+
+
+def deadline(host: Host, watch: Watch) -> float | None:
+    """When time alone changes the state, or None."""
+    match watch:
+        case Booting():
+            return watch.until_at
+        case Connecting() if watch.failures >= host.grace.failures:
+            return grace_ends_at(host, watch)
+        case _:
+            return None
+
+
+def grace_ends_at(host: Host, watch: Connecting) -> float:
+    """When the grace period is over, should the host stay silent."""
+    return watch.base_at + host.grace.period_s + host.extra_grace_s
+
+
+def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
+    match watch:
+        case Unknown():
+            return replace(watch, failures=watch.failures + 1)
+        case Up():
+            base_at = watch.since_at if sign.last_answer_at is None else sign.last_answer_at
+            return _tick(host, Connecting(now, base_at, failures=1), now)
+        case Connecting():
+            return _tick(host, replace(watch, failures=watch.failures + 1), now)
+        case Booting():
+            return _tick(host, watch, now)
+        case NonResponsive():
+            return watch
+
+
+def _tick(host: Host, watch: Watch, now: float) -> Watch:
+    """Grace ends only when BOTH limits are reached (count OR time: oVirt BZ2071468)."""
+    match watch:
+        case Connecting() if watch.failures >= host.grace.failures:
+            return NonResponsive(now, watch.base_at) if now >= grace_ends_at(host, watch) else watch
+        case Booting() if now >= watch.until_at:
+            return Connecting(now, base_at=now)
+        case _:
+            return watch
+
+
+def _pardon(host: Host, watch: Watch, pause: ObserverPaused, now: float) -> Watch:
+    """Forget silence that was counted while nobody listened."""
+    if pause.for_s <= PAUSE_INTERVALS * host.heartbeat.interval_s:
+        return watch
+    match watch:
+        case Connecting():
+            return Connecting(watch.since_at, base_at=now)
+        case NonResponsive():
+            return Connecting(now, base_at=now)
+        case Unknown():
+            return Unknown(now)
+        case Booting():
+            return replace(watch, until_at=watch.until_at + pause.for_s)
+        case Up():
+            return watch

@@ -1,0 +1,306 @@
+"""
+THE LOOP: inbox -> fleet.step -> journal -> orders; sleeps until the earliest deadline.
+
+One task, one writer of state.  What the core orders is made durable in one
+transaction first, then told, then carried out.  Nothing here decides.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from pmwatchd.core.events import (
+    DeadlineReached,
+    Event,
+    JournalFailed,
+    JournalRecovered,
+    ObserverPaused,
+    PersonEvent,
+)
+from pmwatchd.core.fleet import Fleet
+from pmwatchd.core.orders import (
+    Accepted,
+    Act,
+    Answer,
+    Order,
+    PowerRead,
+    ProbeHost,
+    Record,
+    Refused,
+    ReportNext,
+    RunAgent,
+    SaveHost,
+    SaveOperation,
+)
+from pmwatchd.core.told import Told
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+from pmwatchd.errors import JournalUnwritableError
+from pmwatchd.ports import Clock, Entry, Health, Journal, Teller
+
+PASS_EVERY_S = 1.0
+"""The loop turns at least so often: it feeds the watchdog and notices when it was stopped."""
+
+BREATH_S = 0.001
+"""Least pause for a deadline, so that one which nothing answers cannot spin the loop."""
+
+PENDING_MAX = 20_000
+"""Records kept in memory while the journal is not writable; the oldest go first."""
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What waits for a journal that is not writable: the last word on each thing, and records."""
+
+    saves: dict[tuple[type, str], Entry] = field(default_factory=dict)
+    records: list[Entry] = field(default_factory=list)
+
+    def __bool__(self) -> bool:
+        return bool(self.saves or self.records)
+
+    def add(self, entries: Sequence[Entry], *, unopened: frozenset[str]) -> None:
+        """Keep entries, except the openings of operations that never came to be."""
+        for entry in entries:
+            match entry.order:
+                case SaveOperation(id=name) | SaveHost(host=name):
+                    if name not in unopened:
+                        self.saves[type(entry.order), name] = entry
+                case Told():
+                    self.records.append(entry)
+        del self.records[:-PENDING_MAX]
+
+    def entries(self) -> list[Entry]:
+        """Return everything that waits."""
+        return [*self.records, *self.saves.values()]
+
+
+class Engine:
+    """
+    The one place where state changes.
+
+    Args:
+        carry_out: The runner's door; called only with acts whose records are durable.
+        last_answer_at: When a host last answered; kept by the listener.
+        tellers: Log, metrics, event stream; each sees the same record.
+        sequence: Number of the last record in the journal.
+        progressed: Called once a pass; feeds the watchdog.
+    """
+
+    def __init__(
+        self,
+        *,
+        fleet: Fleet,
+        journal: Journal,
+        carry_out: Callable[[Act], None],
+        tellers: Sequence[Teller],
+        clock: Clock,
+        last_answer_at: Callable[[str], float | None] = lambda _name: None,
+        sequence: int = 0,
+        durable: frozenset[str] = frozenset(),
+        progressed: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._fleet = fleet
+        self._journal = journal
+        self._carry_out = carry_out
+        self._tellers = tellers
+        self._clock = clock
+        self._last_answer_at = last_answer_at
+        self._sequence = sequence
+        self._durable = set(durable)
+        self._progressed = progressed
+        self._inbox: asyncio.Queue[Event | Record] = asyncio.Queue()
+        self._requests = itertools.count(1)
+        self._waiting: dict[int, asyncio.Future[Accepted | Refused | PowerRead]] = {}
+        self._pending = _Pending()
+        self._passed_at: float | None = None
+        self._lag_s = 0.0
+        self._stopping = False
+
+    def put(self, event: Event) -> None:
+        """Put a fact into the inbox."""
+        self._inbox.put_nowait(event)
+
+    async def run(self) -> None:
+        """Turn until cancelled, or until :meth:`stop` was called and the inbox is empty."""
+        while not self._stopping or not self._inbox.empty():
+            events = await self._gather()
+            await self._pass(events)
+
+    def stop(self) -> None:
+        """End :meth:`run` once everything in the inbox is durable; no new act is given."""
+        self._stopping = True
+        self._inbox.put_nowait(Record(event="daemon.stopped"))
+
+    async def _gather(self) -> list[Event | Record]:
+        """Wait for facts or for the earliest deadline, and say when we were late."""
+        now = self._clock.now()
+        wake_at = now + PASS_EVERY_S
+        due_at = self._fleet.next_deadline(now)
+        if due_at is not None:
+            wake_at = min(wake_at, max(due_at, now + BREATH_S))
+        events: list[Event | Record] = []
+        try:
+            async with asyncio.timeout(max(0.0, wake_at - now)):
+                events.append(await self._inbox.get())
+        except TimeoutError:
+            pass
+        while not self._inbox.empty():
+            events.append(self._inbox.get_nowait())
+        self._lag_s = max(0.0, self._clock.now() - wake_at)
+        if self._lag_s > PASS_EVERY_S:
+            events.insert(0, ObserverPaused(self._lag_s))
+        events.append(DeadlineReached())
+        return events
+
+    async def _pass(self, events: Sequence[Event | Record]) -> None:
+        orders: list[Order] = []
+        for event in events:
+            if isinstance(event, Record):
+                orders.append(event)
+            else:
+                orders += self._fleet.step(event, self._clock.now())
+        await self._obey(orders)
+        self._passed_at = self._clock.now()
+        self._progressed()
+
+    async def _obey(self, orders: Sequence[Order]) -> None:
+        """Make durable, then tell, then act, then answer."""
+        entries = [self._entry(order) for order in orders if isinstance(order, _DURABLE)]
+        unopened = await self._commit(entries)
+        for entry in entries:
+            if isinstance(entry.order, Told):
+                for teller in self._tellers:
+                    teller.tell(entry.order)
+        for order in orders:
+            match order:
+                case RunAgent() | ProbeHost() if order.operation not in unopened:
+                    self._carry_out(order)
+                case ReportNext():
+                    self._carry_out(order)
+                case Answer():
+                    self._answer(order, unopened)
+                case _:
+                    pass
+
+    def _entry(self, order: Record | SaveOperation | SaveHost) -> Entry:
+        at = self._clock.wall()
+        if not isinstance(order, Record):
+            return Entry(at=at, order=order)
+        if not order.journalled:
+            return Entry(at=at, order=Told(order, at))
+        self._sequence += 1
+        return Entry(at=at, order=Told(order, at, self._sequence))
+
+    async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
+        """
+        Commit with whatever waits; return operations that must not act.
+
+        An operation whose opening could not be made durable never comes to be;
+        one that was open before is carried to its end (hold ``journal_unwritable``).
+        """
+        kept = [e for e in entries if not isinstance(e.order, Told) or e.order.sequence is not None]
+        if not kept and not self._pending:
+            return frozenset()
+        waited = bool(self._pending)
+        opened = {e.order.id for e in kept if isinstance(e.order, SaveOperation)}
+        try:
+            await self._journal.commit([*self._pending.entries(), *kept])
+        except JournalUnwritableError as error:
+            unopened = frozenset(opened - self._durable)
+            self._pending.add(kept, unopened=unopened)
+            if unopened or not waited:
+                await self._journal_failed(unopened, str(error))
+            return unopened
+        self._durable |= opened
+        self._durable -= {
+            e.order.id
+            for e in kept
+            if isinstance(e.order, SaveOperation) and e.order.outcome is not None
+        }
+        if waited:
+            self._pending = _Pending()
+            self.put(JournalRecovered())
+        return frozenset()
+
+    async def _journal_failed(self, unopened: frozenset[str], reason: str) -> None:
+        """Tell the core at once; what it orders waits for the journal as well."""
+        failed = Record(event="journal.failed", fields={"reason": reason}, journalled=False)
+        orders = self._fleet.step(JournalFailed(unopened, reason), self._clock.now())
+        entries = [self._entry(order) for order in (failed, *orders) if isinstance(order, _DURABLE)]
+        for entry in entries:
+            if isinstance(entry.order, Told):
+                for teller in self._tellers:
+                    teller.tell(entry.order)
+        kept = [e for e in entries if not isinstance(e.order, Told) or e.order.sequence is not None]
+        self._pending.add(kept, unopened=frozenset())
+
+    def _answer(self, answer: Answer, unopened: frozenset[str]) -> None:
+        waiting = self._waiting.pop(answer.request, None)
+        if waiting is None or waiting.done():
+            return
+        result = answer.result
+        if isinstance(result, Accepted) and result.operation in unopened:
+            reason = "the journal is not writable, so no new operation is begun"
+            result = Refused(type="journal-unwritable", reason=reason)
+        waiting.set_result(result)
+
+    # the desk: what the API sees ---------------------------------------------------------
+
+    async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:
+        """Put a person's event into the inbox and wait for the answer to it."""
+        request = next(self._requests)
+        waiting: asyncio.Future[Accepted | Refused | PowerRead] = asyncio.Future()
+        self._waiting[request] = waiting
+        self.put(make(request))
+        try:
+            return await waiting
+        finally:
+            self._waiting.pop(request, None)
+
+    def tell(self, record: Record) -> None:
+        """Tell something that the core does not know of, like a person's command or a proxy."""
+        self._inbox.put_nowait(record)
+
+    def host(self, name: str) -> HostView | None:
+        """One host, or None when it is not watched."""
+        view = self._fleet.host(name)
+        return view and self._heard(view)
+
+    def hosts(self) -> list[HostView]:
+        """Every host, by name."""
+        return [self._heard(view) for view in self._fleet.hosts()]
+
+    def _heard(self, view: HostView) -> HostView:
+        """Fill in the last answer, which the fleet is told only when something changes."""
+        at = self._last_answer_at(view.host.name)
+        return view if at is None else replace(view, last_answer_at=at)
+
+    def operations(self) -> list[OperationView]:
+        """Operations that are open, and the last that ended since this start, newest first."""
+        return self._fleet.operations()
+
+    def alerts(self) -> tuple[RaisedAlert, ...]:
+        """Alerts of the whole site."""
+        return self._fleet.alerts()
+
+    def wall_of(self, at: float) -> datetime:
+        """A monotonic instant as wall-clock time, for showing."""
+        return self._clock.wall() + timedelta(seconds=at - self._clock.now())
+
+    def health(self) -> Health:
+        """How the daemon is."""
+        now = self._clock.now()
+        open_at = [o.opened_at for o in self._fleet.operations() if o.closed_at is None]
+        return Health(
+            ready=self._passed_at is not None,
+            journal_writable=not self._pending,
+            last_pass_age_s=0.0 if self._passed_at is None else now - self._passed_at,
+            oldest_open_at=self.wall_of(min(open_at)) if open_at else None,
+            loop_lag_s=self._lag_s,
+        )
+
+
+_DURABLE = (Record, SaveOperation, SaveHost)

@@ -1,0 +1,96 @@
+"""One heartbeat of one host, from its first probe to its result."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pmwatchd.core.model import Host, ProbeResult
+from pmwatchd.core.signs import combine
+from pmwatchd.io.heartbeat.sign import Sign
+
+LATE_INTERVALS = 2
+"""A time-out seen later than this many intervals is our lateness and no silence."""
+
+
+class Attempt(Protocol):
+    """A probe that is under way."""
+
+    def end(self) -> Sign:
+        """Stop asking, and say what it means that no answer has come."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class Watched:
+    """
+    What is kept of a host between its heartbeats.
+
+    Attributes:
+        due_at: When its next heartbeat is planned.
+        last_answer_at: Its last answer, or None.
+        answered: How its last heartbeat ended; None before the first. Local faults leave it.
+        report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
+        beat: The planned heartbeat under way, if any.
+        queued: Its heartbeat is due and waits for its turn.
+        forgotten: It is not watched any more, or differently.
+    """
+
+    host: Host
+    due_at: float
+    last_answer_at: float | None = None
+    answered: bool | None = None
+    report_from: float | None = None
+    beat: Beat | None = None
+    queued: bool = False
+    forgotten: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Beat:
+    """
+    A heartbeat under way.
+
+    Attributes:
+        watched: Whom it is reported for; None for a fresh one that was asked for.
+        waiter: Who asked for a fresh one.
+        open: Probes under way.
+        fault: The first local fault that a probe met.
+    """
+
+    host: Host
+    began_at: float
+    watched: Watched | None = None
+    waiter: asyncio.Future[ProbeResult] | None = None
+    open: list[Attempt] = field(default_factory=list)
+    results: list[ProbeResult] = field(default_factory=list)
+    fault: str = ""
+    over: bool = False
+
+    @property
+    def deadline_at(self) -> float:
+        """When a missing answer becomes silence."""
+        return self.began_at + self.host.heartbeat.timeout_s
+
+    def heard(self, sign: Sign) -> ProbeResult | None:
+        """Take the end of one probe; the result of the heartbeat once it is certain."""
+        heartbeat = self.host.heartbeat
+        self.results.append(sign.result)
+        self.fault = self.fault or sign.fault
+        return combine(
+            self.results,
+            pending=len(heartbeat.probes) - len(self.results),
+            require_all=heartbeat.require_all,
+        )
+
+    def is_late(self, now: float) -> bool:
+        """Whether we come to look at its time-out so late that we cannot have listened."""
+        return now - self.deadline_at > LATE_INTERVALS * self.host.heartbeat.interval_s
+
+    def close(self) -> None:
+        """End it; probes still under way are given up."""
+        self.over = True
+        for attempt in self.open:
+            attempt.end()
+        self.open.clear()

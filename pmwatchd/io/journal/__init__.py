@@ -1,0 +1,15 @@
+"""
+The durable memory: one SQLite file, one connection, one thread.
+
+``SqliteJournal`` is the face towards the event loop, ``store`` the work in
+the thread, ``rows`` the way from values to columns and back, ``lock`` what
+keeps a second daemon out.
+
+::
+
+    engine --commit(entries)--> SqliteJournal --one thread--> Store --> journal.db
+"""
+
+from pmwatchd.io.journal.sqlite import SqliteJournal
+
+__all__ = ["SqliteJournal"]

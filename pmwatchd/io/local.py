@@ -1,0 +1,122 @@
+"""
+Programs on the management node itself: the transport of the proxy ``engine``.
+
+A program gets a session of its own, so that it and all it started can be
+ended together, and an environment that holds nothing of the daemon's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+from pmwatchd.core.model import Candidate, ProxyResult
+from pmwatchd.errors import ProxyError
+from pmwatchd.ports import OUTPUT_LIMIT, Completed
+
+# Agents switch their own time-outs off when they see PCMK_service, and ~ may hold an .rc file.
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LANG": "C.UTF-8",
+}
+
+
+class LocalTransport:
+    """Runs fence agents that are installed here; a :class:`pmwatchd.ports.Transport`."""
+
+    def __init__(self, agent_dir: str) -> None:
+        self._agent_dir = agent_dir
+
+    def missing(self, program: str) -> str | None:
+        """Why a fence agent, given by its path, cannot run here, or None."""
+        path = Path(program)
+        if not path.is_file():
+            return f"{path.name} is not installed on the management node ({path.parent})"
+        if not os.access(path, os.X_OK):
+            return f"{program} on the management node may not be executed by this user"
+        return None
+
+    async def run(
+        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+    ) -> Completed:
+        """
+        Run *argv* here; see :class:`pmwatchd.ports.Transport`.
+
+        A run that is cancelled, or not over after *over_s* seconds, is killed
+        with everything that it started: nothing of it survives its caller.
+
+        Raises:
+            ProxyError: The agent is not installed here, or no process could be started.
+        """
+        for word in argv:
+            if word.startswith(f"{self._agent_dir}/") and (reason := self.missing(word)):
+                raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
+        loop = asyncio.get_running_loop()
+        try:
+            transport, execution = await loop.subprocess_exec(
+                _Execution, *argv, env=ENVIRONMENT, cwd="/", start_new_session=True
+            )
+        except (FileNotFoundError, PermissionError) as error:
+            reason = f"{argv[0]} cannot be executed on the management node: {error.strerror}"
+            raise ProxyError(ProxyResult.NOT_INSTALLED, reason) from error
+        except OSError as error:
+            reason = f"no process can be started for {proxy.name}: {error.strerror}"
+            raise ProxyError(ProxyResult.NO_SESSION, reason) from error
+        started_at = loop.time()
+        try:
+            execution.tell(stdin)
+            async with asyncio.timeout(over_s):
+                await execution.over.wait()
+        except TimeoutError:
+            return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
+        finally:
+            _end(transport)
+        exit_code = transport.get_returncode()
+        return Completed(
+            exit_code=None if exit_code is None or exit_code < 0 else exit_code,
+            stdout=bytes(execution.kept[1]),
+            stderr=bytes(execution.kept[2]),
+            took_s=loop.time() - started_at,
+        )
+
+
+class _Execution(asyncio.SubprocessProtocol):
+    """What a process says: the beginning of each stream, and that it is over."""
+
+    def __init__(self) -> None:
+        self.kept = {1: bytearray(), 2: bytearray()}
+        self.over = asyncio.Event()
+        self._stdin: asyncio.WriteTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.SubprocessTransport):
+            pipe = transport.get_pipe_transport(0)
+            self._stdin = pipe if isinstance(pipe, asyncio.WriteTransport) else None
+
+    def tell(self, stdin: bytes) -> None:
+        """Give the process all of its input at once, and its end."""
+        if self._stdin is None:
+            raise RuntimeError("a process was started without its pipes")
+        self._stdin.write(stdin)
+        self._stdin.close()
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:
+        """Keep the beginning; the rest is read so that the process never waits for us."""
+        if isinstance(data, bytes):
+            self.kept[fd] += data[: OUTPUT_LIMIT - len(self.kept[fd])]
+
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio calls it
+        """It has ended, and nobody holds its streams open."""
+        self.over.set()
+
+
+def _end(transport: asyncio.SubprocessTransport) -> None:
+    """Kill what is left of the session; killing ``timeout`` alone would leave the agent behind."""
+    if transport.get_returncode() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(transport.get_pid(), signal.SIGKILL)
+    transport.close()

@@ -1,0 +1,87 @@
+"""
+What the service manager hears from us, and what it told us at start.
+
+Without systemd nothing of this does anything.  A message that cannot be
+sent is lost on purpose: systemd notices by itself (start time-out, watchdog).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import time
+from collections.abc import Mapping
+from typing import Self
+
+SEND_LIMIT_S = 0.5  # the event loop must not wait for a manager that hangs
+STDOUT = 1
+
+
+class Notifier:
+    """
+    Speaks to the manager that started us.
+
+    Attributes:
+        watchdog_interval_s: A sign of life is due at least this often; send
+            one at half of it.  None: nobody waits for any.
+    """
+
+    def __init__(self, address: str | None, watchdog_interval_s: float | None) -> None:
+        self._address = address
+        self.watchdog_interval_s = watchdog_interval_s
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Find the manager; without one every message is silently dropped."""
+        address = environment.get("NOTIFY_SOCKET") or None
+        interval_us = environment.get("WATCHDOG_USEC", "")
+        is_for_us = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        waits = is_for_us and interval_us.isdigit() and int(interval_us) > 0
+        return cls(address, int(interval_us) / 1e6 if waits else None)
+
+    def ready(self, status: str) -> None:
+        """The start, or a reload, is over."""
+        self._send("READY=1", _status(status))
+
+    def watchdog(self) -> None:
+        """The engine makes progress; to be sent by nothing else."""
+        self._send("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """A reload begins; :meth:`ready` ends it."""
+        self._send("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+
+    def stopping(self) -> None:
+        """The end begins."""
+        self._send("STOPPING=1")
+
+    def status(self, text: str) -> None:
+        """One line for ``systemctl status``."""
+        self._send(_status(text))
+
+    def _send(self, *assignments: str) -> None:
+        if self._address is None:
+            return
+        # "@" stands for the zero byte of an abstract socket's address.
+        address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.settimeout(SEND_LIMIT_S)
+            with contextlib.suppress(OSError):
+                manager.sendto("\n".join(assignments).encode(), address)
+
+
+def listens_to_journal(
+    environment: Mapping[str, str] = os.environ, descriptor: int = STDOUT
+) -> bool:
+    """Whether what is written to *descriptor* goes straight to systemd's journal."""
+    try:
+        its = os.fstat(descriptor)
+    except OSError:
+        return False
+    return environment.get("JOURNAL_STREAM") == f"{its.st_dev}:{its.st_ino}"
+
+
+def _status(text: str) -> str:
+    """Keep one assignment on one line: a line break would begin another."""
+    return "STATUS=" + " ".join(text.split())

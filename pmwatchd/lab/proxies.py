@@ -1,0 +1,143 @@
+"""
+SSH servers of the proxies: real SSH, real keys, real processes.
+
+Like sshd, a proxy runs what it is told by a shell and does not end it when
+the connection is cut: only the command's own ``timeout`` does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Mapping
+from pathlib import Path
+
+import asyncssh
+
+_CHUNK = 65536
+_PATIENCE_S = 6.0  # longer than any time limit that the lab's daemon gives an agent
+
+
+class ProxyServer(asyncssh.SSHServer):
+    """The server's side of one connection; lets the proxy cut it when it dies."""
+
+    def __init__(self, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._connections = connections
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Remember it while it lasts."""
+        self._connection = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, _exc: Exception | None) -> None:
+        """Forget it."""
+        if self._connection is not None:
+            self._connections.discard(self._connection)
+
+
+class Proxy:
+    """
+    One machine that runs fence agents for others.
+
+    Args:
+        authorized_keys: File with the public key that may log in.
+        environment: Of the commands that are run, besides ``PATH``.
+    """
+
+    def __init__(
+        self, name: str, address: str, authorized_keys: Path, environment: Mapping[str, str]
+    ) -> None:
+        self.name = name
+        self.address = address
+        self.port = 0
+        self._authorized_keys = authorized_keys
+        self._environment = {"PATH": os.environ.get("PATH", os.defpath), **environment}
+        self._host_key = asyncssh.generate_private_key("ssh-ed25519")
+        self._listener: asyncssh.SSHAcceptor | None = None
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+        self._processes: set[asyncio.subprocess.Process] = set()
+
+    @property
+    def known_host(self) -> str:
+        """Its line in a ``known_hosts`` file; only after :meth:`open`."""
+        key = self._host_key.export_public_key().decode().strip()
+        return f"[{self.address}]:{self.port} {key}"
+
+    async def open(self) -> None:
+        """Listen; on the same port as before after a :meth:`close`."""
+        if self._listener is None:
+            self._listener = await asyncssh.listen(
+                self.address,
+                self.port,
+                server_factory=lambda: ProxyServer(self._connections),
+                server_host_keys=[self._host_key],
+                authorized_client_keys=str(self._authorized_keys),
+                process_factory=self._run,
+                encoding=None,
+                allow_scp=False,
+            )
+            self.port = self._listener.get_port()
+
+    def close(self) -> None:
+        """Die: connections are refused and the present ones cut; started commands go on."""
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        for connection in list(self._connections):
+            connection.abort()
+
+    async def end(self) -> None:
+        """Close, and leave no process behind; commands have a limit of their own."""
+        self.close()
+        for process in list(self._processes):
+            try:
+                await asyncio.wait_for(process.wait(), _PATIENCE_S)
+            except TimeoutError:
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def _run(self, session: asyncssh.SSHServerProcess[bytes]) -> None:
+        if session.command is None:
+            session.stderr.write(b"This machine runs fence agents only.\n")
+            session.exit(1)
+            return
+        process = await asyncio.create_subprocess_shell(
+            session.command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=self._environment,
+            start_new_session=True,
+        )
+        self._processes.add(process)
+        feeding = asyncio.create_task(_feed(session, process))
+        try:
+            stdout, stderr = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+            code = await process.wait()
+        finally:
+            self._processes.discard(process)
+            feeding.cancel()
+        session.stdout.write(stdout)
+        session.stderr.write(stderr)
+        session.exit(code if code >= 0 else 128 - code)
+
+
+async def _feed(
+    session: asyncssh.SSHServerProcess[bytes], process: asyncio.subprocess.Process
+) -> None:
+    stdin = process.stdin
+    if stdin is None:
+        return
+    try:
+        while data := await session.stdin.read(_CHUNK):
+            stdin.write(data)
+            await stdin.drain()
+    except (OSError, asyncssh.Error):
+        pass  # the caller or the command is gone; the other one goes on
+    finally:
+        stdin.close()
+
+
+async def _read(stream: asyncio.StreamReader | None) -> bytes:
+    return b"" if stream is None else await stream.read()

@@ -1,0 +1,197 @@
+"""
+What every event is called in words, and how loud it is.
+
+The table is complete: an event without a row here does not exist.  A template
+names fields in braces; a part in square brackets is left out when one of its
+fields is missing, so a record with few fields still makes a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+FIELD = re.compile(r"\{(\w+)\}")
+OPTIONAL = re.compile(r"\[([^\]]*)\]")
+
+
+class Level(StrEnum):
+    """How loud a record is; the list is closed."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+    CRITICAL = "critical"
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The level of an event and its sentence."""
+
+    level: Level
+    template: str
+
+    def render(self, fields: Mapping[str, object]) -> str:
+        """One sentence for people; a field that is missing is shown as ``?``."""
+        kept = OPTIONAL.sub(lambda match: _optional(match[1], fields), self.template)
+        return FIELD.sub(lambda match: _words(fields.get(match[1])), kept)
+
+
+def _optional(part: str, fields: Mapping[str, object]) -> str:
+    names = FIELD.findall(part)
+    return part if all(fields.get(name) not in (None, "", ()) for name in names) else ""
+
+
+def _words(value: object) -> str:
+    match value:
+        case None:
+            return "?"
+        case float():
+            return f"{value:.1f}".removesuffix(".0")
+        case tuple() | list():
+            return ", ".join(str(part) for part in value)
+        case _:
+            return str(value)
+
+
+def message_of(event: str) -> Message:
+    """The row of an event; one that is missing is a warning that says its own name."""
+    return MESSAGES.get(event) or Message(Level.WARNING, f"{event}[ at {{host}}][: {{reason}}]")
+
+
+DEBUG, INFO, WARNING, ERROR, CRITICAL = Level
+
+MESSAGES: Mapping[str, Message] = MappingProxyType(
+    {
+        event: Message(level, template)
+        for event, level, template in (
+            ("daemon.started", INFO, "The daemon has started[, version {version}]"),
+            ("daemon.stopped", INFO, "The daemon has stopped[: {reason}]"),
+            ("inventory.loaded", INFO, "The inventory is loaded: {hosts} hosts"),
+            ("inventory.refused", ERROR, "The inventory is refused[ for {host}]: {reason}"),
+            (
+                "config.reloaded",
+                INFO,
+                (
+                    "The configuration is reloaded[; added: {added}][; changed: {changed}]"
+                    "[; removed: {removed}]"
+                ),
+            ),
+            ("secret.unreadable", ERROR, "A secret cannot be read[ for {host}][: {reason}]"),
+            ("observer.paused", WARNING, "This daemon itself did not run for {for_s} s"),
+            ("heartbeat.local_fault", WARNING, "A fault of ours stops heartbeats[: {reason}]"),
+            (
+                "watch.grace_began",
+                WARNING,
+                "{host} does not answer, its grace period has begun[ ({silent_s} s silent)]",
+            ),
+            (
+                "watch.non_responsive",
+                ERROR,
+                "{host} is non-responsive[, silent for {silent_s} s]",
+            ),
+            (
+                "watch.answered",
+                INFO,
+                "{host} answers[, it was {was}][ after {silent_s} s of silence]",
+            ),
+            ("hold.began", WARNING, "{host} is not fenced now: {hold}[ ({reason})]"),
+            ("hold.ended", INFO, "{host} is no longer held by {hold}"),
+            (
+                "fence.opened",
+                WARNING,
+                (
+                    "Operation {operation} has begun: {action} of {host}[, {cause}][ by {by}]"
+                    "[ ({reason})]"
+                ),
+            ),
+            (
+                "fence.intended",
+                DEBUG,
+                "About to ask agent {agent} of {host} for {action}[ (attempt {attempt})]",
+            ),
+            (
+                "fence.agent_executed",
+                INFO,
+                (
+                    "Agent {agent} of {host} was asked for {action}[ by {proxy}]: {result}"
+                    "[, power {power}][ in {took_s} s][ ({reason})]"
+                ),
+            ),
+            (
+                "fence.proxy_failed",
+                WARNING,
+                "Proxy {proxy} could not run agent {agent} of {host}: {result}[ ({reason})]",
+            ),
+            (
+                "fence.no_proxy",
+                ERROR,
+                (
+                    "No proxy could run agent {agent} of {host}[ for {action}][; tried: {tried}]"
+                    "[ ({reason})]"
+                ),
+            ),
+            (
+                "fence.off_proven",
+                INFO,
+                "{host} is proven off[ by group {group}][ after {took_s} s]",
+            ),
+            ("fence.on_proven", INFO, "{host} is proven on[ by group {group}][ after {took_s} s]"),
+            (
+                "fence.off_failed",
+                ERROR,
+                "{host} could not be proven off[ by group {group}][: {reason}]",
+            ),
+            (
+                "fence.on_failed",
+                ERROR,
+                "{host} could not be proven on[ by group {group}][: {reason}]",
+            ),
+            (
+                "fence.restoring",
+                WARNING,
+                "{host} is not proven off; what was sent off is switched on again[: {reason}]",
+            ),
+            (
+                "fence.continued",
+                WARNING,
+                "Operation {operation} on {host} is continued after a restart[ in {phase}]",
+            ),
+            (
+                "fence.closed",
+                INFO,
+                (
+                    "Operation {operation} on {host} has ended: {outcome}[ after {took_s} s]"
+                    "[ ({reason})]"
+                ),
+            ),
+            ("alert.raised", WARNING, "Alert {alert}[ for {host}][: {reason}]"),
+            ("alert.cleared", INFO, "Alert {alert} is mended[ for {host}]"),
+            (
+                "maintenance.began",
+                INFO,
+                "{host} is in maintenance[ by {by}][ until {until}][ ({reason})]",
+            ),
+            (
+                "maintenance.ended",
+                INFO,
+                "{host} is no longer in maintenance[, ended by {by}][ ({reason})]",
+            ),
+            (
+                "journal.failed",
+                CRITICAL,
+                "The journal cannot be written, no new operation begins[: {reason}]",
+            ),
+            ("journal.recovered", WARNING, "The journal is written again"),
+            ("proxy.connected", INFO, "Connected to proxy {proxy}"),
+            ("proxy.lost", WARNING, "The connection to proxy {proxy} is lost[: {reason}]"),
+            ("api.command", INFO, "{by} asks for {action}[ of {host}][ ({reason})]"),
+            ("api.denied", WARNING, "{by} is refused[ {action}][ of {host}]: {reason}"),
+            ("api.socket_restricted", WARNING, "The API socket serves its owner only: {reason}"),
+        )
+    }
+)

@@ -1,0 +1,177 @@
+"""
+The one door to power: carries out acts in parallel tasks and answers with facts.
+
+Nothing else in the daemon executes an agent.  What goes wrong outside comes
+back as a reply; a bug in a task ends the daemon, and the journal recovers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+from pmwatchd.core.events import AgentReplied, Event, HostProbed
+from pmwatchd.core.model import AgentResult, Candidate, FenceAction, ProxyResult, Reply, Try
+from pmwatchd.core.orders import Act, ProbeHost, ReportNext, RunAgent
+from pmwatchd.core.verdict import walks_on
+from pmwatchd.devices import DeviceQueue
+from pmwatchd.errors import ProxyError
+from pmwatchd.ports import Agents, Prober
+
+
+class Runner:
+    """
+    Carries out acts.
+
+    Args:
+        agents: Executes one agent on one machine.
+        inbox: Takes the facts that come of it.
+        prober: Asks a host for a sign of life.
+        clock: Seconds, monotonic.
+        sleep: Waits so many seconds of that clock.
+    """
+
+    def __init__(
+        self,
+        *,
+        agents: Agents,
+        inbox: Callable[[Event], None],
+        prober: Prober,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._agents = agents
+        self._inbox = inbox
+        self._prober = prober
+        self._devices = DeviceQueue(clock=clock, sleep=sleep)
+        self._running: Counter[str] = Counter()
+        self._switching: set[tuple[str, str]] = set()
+        self._executions: set[asyncio.Task[None]] = set()
+        self._group: asyncio.TaskGroup | None = None
+        self._early: list[Act] = []
+        self._closing = False
+
+    @property
+    def running(self) -> Mapping[str, int]:
+        """How many executions each proxy runs now, by its name."""
+        return dict(self._running)
+
+    def carry_out(self, act: Act) -> None:
+        """
+        Begin an act and return at once; what comes of it is put into the inbox.
+
+        Acts given before :meth:`run` wait for it; after :meth:`drain` began they
+        are left undone, for their operation stays open in the journal.
+
+        Raises:
+            RuntimeError: An agent would switch the same host twice at once.
+        """
+        if self._closing:
+            return
+        if self._group is None:
+            self._early.append(act)
+            return
+        match act:
+            case RunAgent():
+                self._claim(act)
+                task = self._group.create_task(self._run_agent(act))
+                self._executions.add(task)
+                task.add_done_callback(self._executions.discard)
+            case ProbeHost():
+                self._group.create_task(self._probe(act))
+            case ReportNext():
+                self._prober.report_next(act.host)
+
+    async def run(self) -> None:
+        """Carry out acts until cancelled, or until a bug in one of them ends everything."""
+        async with asyncio.TaskGroup() as self._group:
+            early, self._early = self._early, []
+            for act in early:
+                self.carry_out(act)
+            await asyncio.Event().wait()
+
+    async def drain(self, deadline_s: float) -> None:
+        """Begin nothing more; give what runs so many seconds to end, then leave it."""
+        self._closing = True
+        if self._executions:
+            await asyncio.wait(self._executions, timeout=deadline_s)
+
+    def _claim(self, act: RunAgent) -> None:
+        """Two commands at once to one switch may land in either order: never begin a second."""
+        if act.action is FenceAction.STATUS:
+            return
+        owned = (act.host, act.agent.name)
+        if owned in self._switching:
+            raise RuntimeError(
+                f"agent {act.agent.name} of {act.host} is being switched already;"
+                f" {act.action} of {act.operation} must not be carried out"
+            )
+        self._switching.add(owned)
+
+    async def _run_agent(self, act: RunAgent) -> None:
+        try:
+            reply = await self._walk(act)
+        finally:
+            if act.action is not FenceAction.STATUS:
+                self._switching.discard((act.host, act.agent.name))
+        self._inbox(
+            AgentReplied(
+                host=act.host,
+                operation=act.operation,
+                turn=act.turn,
+                agent=act.agent.name,
+                action=act.action,
+                reply=reply,
+            )
+        )
+
+    async def _walk(self, act: RunAgent) -> Reply:
+        """Ask one proxy after the other, without sleeping, until one settles the matter."""
+        failed: list[Try] = []
+        last: Reply | None = None
+        for proxy in act.chain:
+            try:
+                reply = await self._execute(act, proxy)
+            except ProxyError as error:
+                failed.append(_try(proxy, error.result, error.reason))
+                continue
+            if last is not None:
+                failed.extend(last.tries)
+            last = reply if reply.tries else replace(reply, tries=(_try(proxy, ProxyResult.OK),))
+            if not walks_on(reply.result):
+                break
+        if last is None:
+            text = "; ".join(f"{one.proxy}: {one.reason}" for one in failed)
+            return Reply(
+                result=AgentResult.NO_PROXY,
+                tries=tuple(failed),
+                text=text or "there is no machine that could run the agent",
+            )
+        return replace(last, tries=(*failed, *last.tries))
+
+    async def _execute(self, act: RunAgent, proxy: Candidate) -> Reply:
+        agent = act.agent
+        async with self._devices.turn(
+            agent.device,
+            urgent=act.action is not FenceAction.STATUS,
+            interval_s=agent.min_command_interval_s,
+        ):
+            self._running[proxy.name] += 1
+            try:
+                return await self._agents.execute(agent, act.action, proxy)
+            finally:
+                self._running[proxy.name] -= 1
+                if not self._running[proxy.name]:
+                    del self._running[proxy.name]
+
+    async def _probe(self, act: ProbeHost) -> None:
+        result = await self._prober.probe(act.host)
+        self._inbox(
+            HostProbed(host=act.host.name, operation=act.operation, turn=act.turn, result=result)
+        )
+
+
+def _try(proxy: Candidate, result: ProxyResult, reason: str = "") -> Try:
+    return Try(proxy=proxy.name, source=proxy.source, result=result, reason=reason)

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncssh
+import pytest
+
+from pmwatchd.lab.proxies import Proxy
+
+
+@dataclass(frozen=True)
+class Way:
+    """A proxy and how to log in to it."""
+
+    proxy: Proxy
+    key: asyncssh.SSHKey
+    known_hosts: Path
+
+    async def connect(self) -> asyncssh.SSHClientConnection:
+        return await asyncssh.connect(
+            self.proxy.address,
+            self.proxy.port,
+            username="pmwatchd",
+            client_keys=[self.key],
+            known_hosts=str(self.known_hosts),
+            config=None,
+            agent_path=None,
+            connect_timeout=5,
+        )
+
+
+@pytest.fixture
+async def way(tmp_path: Path) -> AsyncIterator[Way]:
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    authorized = tmp_path / "authorized"
+    authorized.write_bytes(key.export_public_key())
+    proxy = Proxy("node1", "127.0.0.1", authorized, {"FENCE_LAB_SOURCE": "127.0.0.1"})
+    await proxy.open()
+    known_hosts = tmp_path / "known_hosts"
+    known_hosts.write_text(f"{proxy.known_host}\n")
+    yield Way(proxy, key, known_hosts)
+    await proxy.end()
+
+
+async def test_a_command_runs_as_a_real_process_with_its_stdin(way: Way) -> None:
+    async with await way.connect() as connection:
+        done = await connection.run(
+            'read line; echo "$line at $FENCE_LAB_SOURCE"; echo warned >&2; exit 2',
+            input="action=status\n",
+        )
+
+    assert (done.exit_status, done.stdout, done.stderr) == (
+        2,
+        "action=status at 127.0.0.1\n",
+        "warned\n",
+    )
+
+
+async def test_a_command_that_does_not_read_ends_all_the_same(way: Way) -> None:
+    async with await way.connect() as connection:
+        process = await connection.create_process("exit 7")
+        done = await process.wait(timeout=5)
+
+    assert done.exit_status == 7
+
+
+async def test_timeout_on_the_proxy_ends_a_command_that_hangs(way: Way) -> None:
+    async with await way.connect() as connection:
+        done = await connection.run("timeout -k 1 0.2 sleep 60")
+
+    assert done.exit_status == 124
+
+
+async def test_a_stranger_is_not_let_in(way: Way) -> None:
+    stranger = Way(way.proxy, asyncssh.generate_private_key("ssh-ed25519"), way.known_hosts)
+
+    with pytest.raises(asyncssh.PermissionDenied):
+        await stranger.connect()
+
+
+async def test_a_dead_proxy_refuses_and_cuts_what_was_connected(way: Way) -> None:
+    connection = await way.connect()
+    way.proxy.close()
+
+    await connection.wait_closed()
+    with pytest.raises(ConnectionRefusedError):
+        await way.connect()
+
+
+async def test_a_started_command_outlives_its_connection(way: Way, tmp_path: Path) -> None:
+    witness = tmp_path / "witness"
+    connection = await way.connect()
+    process = await connection.create_process(f"read line; echo on > {witness}")
+    process.stdin.write("go\n")
+    process.stdin.write_eof()
+    way.proxy.close()
+    await way.proxy.end()
+
+    assert witness.read_text() == "on\n"
+    connection.abort()
+    await connection.wait_closed()
+
+
+async def test_a_mended_proxy_has_its_old_port_and_key(way: Way) -> None:
+    way.proxy.close()
+    await way.proxy.open()
+
+    async with await way.connect() as connection:
+        assert (await connection.run("true")).exit_status == 0
