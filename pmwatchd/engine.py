@@ -35,8 +35,8 @@ from pmwatchd.core.orders import (
     RunAgent,
     SaveHost,
     SaveOperation,
+    Told,
 )
-from pmwatchd.core.told import Told
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 from pmwatchd.errors import JournalUnwritableError
 from pmwatchd.ports import Clock, Entry, Health, Journal, Teller

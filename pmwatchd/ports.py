@@ -14,8 +14,7 @@ from typing import Protocol
 
 from pmwatchd.core.events import PersonEvent
 from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, ProbeResult, Reply
-from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation, Told
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 from pmwatchd.errors import Fault
 

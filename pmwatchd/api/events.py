@@ -18,7 +18,7 @@ from aiohttp import web
 from pmwatchd.api.asked import SEQUENCE_MAX, Query
 from pmwatchd.api.problems import ProblemError
 from pmwatchd.api.shown import SHOWN
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.errors import JournalError
 from pmwatchd.observe.lines import line_of, line_of_row
 from pmwatchd.observe.stream import Signal, Subscription

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import grp
+import logging
 import os
 import socket
 import stat
@@ -19,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from pmwatchd.api.app import OPEN
 from pmwatchd.api.shown import SHOWN
@@ -72,10 +74,28 @@ async def serve(
 
 
 async def _runner(stack: AsyncExitStack, app: web.Application) -> web.AppRunner:
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=SHUTDOWN_S)
+    runner = web.AppRunner(
+        app,
+        handle_signals=False,
+        access_log=None,
+        shutdown_timeout=SHUTDOWN_S,
+        logger=_http_logger(),
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     return runner
+
+
+def _http_logger() -> logging.Logger:
+    """Log what goes wrong in the server, except that a client does not speak HTTP."""
+    logger = logging.getLogger("pmwatchd.api.http")
+    logger.addFilter(_is_ours)
+    return logger
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
 
 
 async def _accept(runner: web.AppRunner, unix: socket.socket) -> asyncio.Server:

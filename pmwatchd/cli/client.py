@@ -74,7 +74,11 @@ class _Connection(http.client.HTTPConnection):
         """Reach the socket instead of a port."""
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        try:
+            self.sock.connect(self._path)
+        except OSError:
+            self.close()
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +146,12 @@ class Api:
         if body is not None:
             headers["Content-Type"] = "application/json"
             content = json.dumps(body)
-        with self.border():
-            connection.request(method, _ROOT + path, content, headers)
+        try:
+            with self.border():
+                connection.request(method, _ROOT + path, content, headers)
+        except (ClientError, TimeoutError):
+            connection.close()
+            raise
         return Asked(self, connection)
 
     def get(self, path: str, **query: Parameter) -> Document:

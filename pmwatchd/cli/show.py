@@ -28,6 +28,8 @@ def status(host: str | None, *, as_json: bool) -> int:
         document(fleet)
         return DONE
     click.echo(_glance(fleet))
+    if alerts := fleet.get("site_alerts"):
+        click.echo("\n" + _conditions_table("ALERTS", alerts))
     noticed = {name: count for name, count in fleet["hosts"].items() if count and name != _CALM}
     shown: list[Document] = []
     for name in noticed:
@@ -99,10 +101,9 @@ def _show(client: Api, name: str, *, as_json: bool) -> int:
             ]
         )
     )
-    for title, conditions in (("holds", host["holds"]), ("alerts", host["alerts"])):
+    for title, conditions in (("HOLDS", host["holds"]), ("ALERTS", host["alerts"])):
         if conditions:
-            rows = [(one["name"], age(one["since"]), one["reason"]) for one in conditions]
-            click.echo("\n" + table((title.upper(), "FOR", "REASON"), rows))
+            click.echo("\n" + _conditions_table(title, conditions))
     if power["agents"]:
         click.echo("\n" + _agents_table(power["agents"]))
     return DONE
@@ -148,6 +149,11 @@ def _hosts_table(hosts: Iterable[Document]) -> str:
             for host in hosts
         ],
     )
+
+
+def _conditions_table(title: str, conditions: Iterable[Document]) -> str:
+    rows = [(one["name"], age(one["since"]), one["reason"]) for one in conditions]
+    return table((title, "FOR", "REASON"), rows)
 
 
 def _agents_table(agents: Iterable[Document]) -> str:

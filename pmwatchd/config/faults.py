@@ -131,10 +131,10 @@ def spell(loc: Sequence[int | str], data: object) -> str:
 
 def complaints(error: ValidationError, model: type[BaseModel], data: object) -> list[Complaint]:
     """Put every complaint of pydantic into our words."""
-    return [
-        _complaint(details, model, data)
-        for details in error.errors(include_input=False, include_url=False)
-    ]
+    found = error.errors(include_input=False, include_url=False)
+    # A list whose entries are wrong is called too short as well; that is no news.
+    above = {one["loc"][:length] for one in found for length in range(len(one["loc"]))}
+    return [_complaint(one, model, data) for one in found if one["loc"] not in above]
 
 
 def salvage(model: type[ModelT], data: Mapping[str, Any]) -> tuple[ModelT, list[Complaint]]:
@@ -155,10 +155,18 @@ def salvage(model: type[ModelT], data: Mapping[str, Any]) -> tuple[ModelT, list[
             return model.model_validate(rest), found
         except ValidationError as error:
             fresh = complaints(error, model, rest)
-            found += [complaint for complaint in fresh if complaint.loc]
+            found += news(fresh, found)
             if any(not complaint.loc for complaint in fresh):
                 break
     return model.model_validate({}), found
+
+
+def news(fresh: Iterable[Complaint], known: Iterable[Complaint]) -> list[Complaint]:
+    """Leave out what is only wrong because something known was taken out below it."""
+    told = {
+        complaint.loc[:length] for complaint in known for length in range(len(complaint.loc) + 1)
+    }
+    return [complaint for complaint in fresh if complaint.loc not in told]
 
 
 def prune(data: dict[str, Any], locs: Iterable[Loc]) -> None:

@@ -164,13 +164,15 @@ class _File:
             return
         for index, entry in enumerate(entries):
             name = entry.get("name") if isinstance(entry, dict) else None
-            key = f"hosts.{name}" if isinstance(name, str) and name else f"hosts[{index}]"
-            host = name if isinstance(name, str) else None
+            host = name if isinstance(name, str) and name else None
+            key = f"hosts.{host}" if host else f"hosts[{index}]"
             table = self._table(HostLayer, entry, key, self.shown, host)
-            if name is None:
+            if host is not None:
+                self._keep(self.inventory.hosts, host, table, host)
+            elif isinstance(entry, dict) and name is None:
                 self._fault(f"{key}.name", "is missing", "Give each host a name")
-            else:
-                self._keep(self.inventory.hosts, str(name), table, host)
+            elif not table.faulty:
+                self._fault(f"{key}.name", "is not a text", "Write it in quotes")
 
     def _keep(
         self, tables: dict[str, Table], name: str, table: Table, host: str | None = None

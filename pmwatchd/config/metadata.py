@@ -65,6 +65,8 @@ class Installed:
 
     def __init__(self, agent_dir: Path) -> None:
         self.agent_dir = agent_dir
+        # A failure is kept for one run only: the next reload may find a faster machine.
+        self._failed: dict[str, WrongError] = {}
 
     def __contains__(self, agent_type: str) -> bool:
         return os.access(self._program(agent_type), os.X_OK)
@@ -91,11 +93,14 @@ class Installed:
         program = self._program(agent_type)
         if agent_type not in self:
             return None
+        if agent_type in self._failed:
+            raise self._failed[agent_type]
         state = program.stat()
-        answer = _ask(program, state.st_mtime_ns, state.st_size)
-        if isinstance(answer, WrongError):
-            raise answer
-        return answer
+        try:
+            return _ask(program, state.st_mtime_ns, state.st_size)
+        except WrongError as wrong:
+            self._failed[agent_type] = wrong
+            raise
 
     def default_port(self, agent_type: str) -> int | None:
         """The port that an agent uses when it is told none; None when that is not known."""
@@ -110,7 +115,7 @@ class Installed:
 
 
 @lru_cache(maxsize=256)
-def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata | WrongError:
+def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata:
     """Run the agent; its time of change and size are there to tell versions apart."""
     # Agents take PCMK_service as leave to switch their time-outs off; nothing of ours is needed.
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
@@ -124,7 +129,7 @@ def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata | WrongError:
             start_new_session=True,
         )
     except OSError as error:
-        return WrongError(f"it cannot be run: {error.strerror}", "Reinstall the agent")
+        raise WrongError(f"it cannot be run: {error.strerror}", "Reinstall the agent") from None
     with process:
         watchdog = threading.Timer(_TIMEOUT_S, _end, [process])
         watchdog.start()
@@ -134,10 +139,7 @@ def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata | WrongError:
         finally:
             watchdog.cancel()
             _end(process)
-    try:
-        return parse(text)
-    except WrongError as wrong:
-        return wrong
+    return parse(text)
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -19,11 +19,12 @@ from pmwatchd.config.values import (
     Section,
     Words,
     check_address,
+    no_flag,
     reference,
 )
 from pmwatchd.core import model
 
-Count = Annotated[int, Field(ge=1, le=1000)]
+Count = Annotated[int, Field(ge=1, le=1000), BeforeValidator(no_flag)]
 
 
 def split_address(text: str) -> tuple[str, int]:

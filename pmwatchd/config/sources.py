@@ -20,7 +20,7 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import EnvSettingsSource, InitSettingsSource
 
-from pmwatchd.config.faults import Complaint, Findings, Loc, complaints, nearest, prune
+from pmwatchd.config.faults import Complaint, Findings, Loc, complaints, nearest, news, prune
 from pmwatchd.config.settings import Settings
 from pmwatchd.config.values import SecretRef
 from pmwatchd.errors import Fault
@@ -154,7 +154,7 @@ def _salvage(data: list[dict[str, Any]]) -> tuple[Settings, list[Complaint]]:
             return Settings(**given), found
         except ValidationError as error:
             fresh = complaints(error, Settings, {})
-        found += fresh
+        found += news(fresh, found)
         for complaint in fresh:
             for one in data:
                 prune(one, [complaint.loc])

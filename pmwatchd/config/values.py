@@ -188,13 +188,20 @@ def _options(value: object) -> object:
     return pairs
 
 
+def no_flag(value: object) -> object:
+    """Refuse true and false for a number: they would be read as 1 and 0."""
+    if isinstance(value, bool):
+        raise WrongError("is not a whole number", "Write it as a number")
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_text)]
 Full = Annotated[str, BeforeValidator(_full)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Secret = Annotated[SecretRef, BeforeValidator(_secret)]
 Options = Annotated[dict[str, Annotated[Any, BeforeValidator(_option)]], BeforeValidator(_options)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
-EnvPort = Annotated[int, Field(ge=1, le=65535)]
+EnvPort = Annotated[int, Field(ge=1, le=65535), BeforeValidator(no_flag)]
 Flag = Annotated[bool, Field(strict=True)]
 
 

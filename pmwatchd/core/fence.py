@@ -73,10 +73,9 @@ def deadline(operation: Operation, fencing: Fencing) -> float | None:
             return operation.until_at
         case Phase.LOOK:
             return operation.until_at or None
-        case Phase.OFF | Phase.ON if operation.stage is not None:
-            return stages.deadline(operation.stage, fencing)
         case _:
-            return None
+            stage = operation.stage
+            return None if stage is None else stages.deadline(stage, fencing)
 
 
 def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) -> Move:
@@ -105,10 +104,8 @@ def _ticked(operation: Operation, fencing: Fencing, now: float) -> Move:
             return _next_on(fresh, fencing, now)
         case Phase.LOOK if operation.until_at and now >= operation.until_at:
             return _look(operation)
-        case Phase.OFF | Phase.ON:
-            return _go_on(operation, fencing, now)
         case _:
-            return Move(operation)
+            return _go_on(operation, fencing, now)
 
 
 def _replied(operation: Operation, event: AgentReplied, fencing: Fencing, now: float) -> Move:
@@ -151,9 +148,7 @@ def _begin_off(
 
 def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Send what is due, then see where the group stands."""
-    if operation.stage is None:
-        return Move(operation)
-    if operation.cancelled is not None:
+    if operation.stage is None or operation.cancelled is not None:
         return _cancelled(operation, now)
     stage, wishes = stages.advance(operation.stage, fencing, now)
     operation = replace(operation, stage=stage, turn=stage.turn)
@@ -352,9 +347,7 @@ def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
             until_at=now + pause_s,
         )
         return _recovered(resting, now)
-    failed = {name for name, proven in operation.tried_on if not proven}
-    if operation.switched:
-        failed &= operation.switched
+    failed = {name for name, proven in operation.tried_on if not proven} & _owed(operation)
     outcome = operation.restoring or (Outcome.DEGRADED if failed else Outcome.DONE)
     reason = f"not on again: {', '.join(sorted(failed))}" if failed else ""
     return _close(operation, outcome, now, reason=reason)
@@ -367,6 +360,12 @@ def _cancelled(operation: Operation, now: float) -> Move:
     if word is None or any(member.step is Step.COMMANDED for member in members):
         return Move(operation)
     return _close(operation, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
+
+
+def _owed(operation: Operation) -> frozenset[str]:
+    """Return the agents that should be on: what was switched off, or else the group that works."""
+    working = [g for g in operation.host.groups if any(a.name in operation.on for a in g)]
+    return operation.switched or frozenset(agent.name for group in working for agent in group)
 
 
 def _recovered(operation: Operation, now: float) -> Move:

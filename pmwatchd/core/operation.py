@@ -113,7 +113,3 @@ class Move:
 
     operation: Operation
     orders: tuple[Order, ...] = ()
-
-    def then(self, *orders: Order) -> Move:
-        """Append orders."""
-        return Move(self.operation, (*self.orders, *orders))

@@ -44,6 +44,21 @@ class Record:
     journalled: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Told:
+    """
+    A record as the log, the metrics, the journal and the event stream see it.
+
+    Attributes:
+        sequence: Its number in the journal, or None where it is not kept.
+        at: Wall-clock time, UTC; only ever shown, it decides nothing.
+    """
+
+    record: Record
+    at: datetime
+    sequence: int | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveOperation:
     """

@@ -135,9 +135,7 @@ def status_replied(
 ) -> Answer | None:
     """Take in one agent's reading; the answer follows the last one."""
     site.orders += tell.reply(query.host, None, event)
-    for agent in query.host.power_management.agents:
-        if agent.name == event.agent:
-            site.paths.learn(agent, event.reply, now)
+    site.learn(query.host, event, now)
     query.waiting.discard(event.agent)
     query.power[event.agent] = event.reply.power
     if event.reply.power is PowerStatus.UNKNOWN:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from pmwatchd.core import proxies
+from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Alert, Host, Rules
 from pmwatchd.core.operation import Operation
@@ -85,6 +86,12 @@ class Site:
             chain=found,
             without=order.without,
         )
+
+    def learn(self, host: Host, event: AgentReplied, now: float) -> None:
+        """Remember which proxies reached the device of an agent."""
+        for agent in host.power_management.agents:
+            if agent.name == event.agent:
+                self.paths.learn(agent, event.reply, now)
 
     def raise_alert(self, alert: Alert, reason: str, now: float) -> None:
         """Raise an alert of the whole site, once."""

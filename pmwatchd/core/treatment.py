@@ -20,7 +20,7 @@ from pmwatchd.core.events import (
     Silent,
 )
 from pmwatchd.core.machine import Machine, Maintenance
-from pmwatchd.core.model import Action, Alert, Cause, HoldName, Outcome
+from pmwatchd.core.model import Action, Alert, Cause, HoldName, Outcome, ProbeResult
 from pmwatchd.core.operation import FenceEvent, Looked, Move, Operation, Phase, Recovered
 from pmwatchd.core.orders import ReportNext, RunAgent
 from pmwatchd.core.site import Site
@@ -42,10 +42,13 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         machine.seen = True
         machine.fingerprint = machine.host.fingerprint
     _watch(site, machine, watching.step(machine.host, machine.watch, sign, now), now)
+    if watching.never_answered(machine.host, machine.watch, now):
+        reason = "it has never answered at its present address with its present probes"
+        alert(site, machine, Alert.UNFENCED, reason, now)
     if isinstance(sign, Answered):
         machine.failures, machine.retry_at, machine.left_off = 0, None, False
-        for alert in _MENDED_BY_AN_ANSWER:
-            clear(site, machine, alert)
+        for name in _MENDED_BY_AN_ANSWER:
+            clear(site, machine, name)
         if machine.operation is not None:
             fence_step(site, machine, Recovered(sign.at), now)
 
@@ -185,14 +188,14 @@ def fence_step(site: Site, machine: Machine, event: FenceEvent, now: float) -> N
     if operation is None:
         return
     if isinstance(event, AgentReplied):
-        known = {agent.name: agent for agent in operation.host.power_management.agents}
-        if event.agent in known:
-            site.paths.learn(known[event.agent], event.reply, now)
+        site.learn(operation.host, event, now)
     _move(site, machine, fence.step(operation, event, site.rules.fencing, now), now)
 
 
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
-    """Judge everything again for the last look before an ``off``."""
+    """Judge everything again for the last look before an ``off``; an answer to it counts as any."""
+    if event.result is ProbeResult.ALIVE:
+        sensed(site, machine, Answered(machine.name, now), now)
     verdicts = _verdicts(site, machine, now)
     held = [f"{verdict.name}: {verdict.reason}" for verdict in verdicts]
     if not machine.silent:

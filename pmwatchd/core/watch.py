@@ -21,6 +21,7 @@ of the host combined.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import assert_never
 
 from pmwatchd.core.events import Answered, DeadlineReached, ObserverPaused, Silent
 from pmwatchd.core.model import Host, Liveness
@@ -103,6 +104,8 @@ def step(host: Host, watch: Watch, sign: Sign, now: float) -> Watch:
             return _pardon(host, watch, sign, now)
         case DeadlineReached():
             return _tick(host, watch, now)
+        case _:
+            assert_never(sign)
 
 
 def power_on(host: Host, now: float) -> Booting:
@@ -119,6 +122,15 @@ def deadline(host: Host, watch: Watch) -> float | None:
             return grace_ends_at(host, watch)
         case _:
             return None
+
+
+def never_answered(host: Host, watch: Watch, now: float) -> bool:
+    """Whether a host that is not known has been silent for as long as one that is may be."""
+    match watch:
+        case Unknown() if watch.failures >= host.grace.failures:
+            return now >= watch.since_at + host.grace.period_s + host.extra_grace_s
+        case _:
+            return False
 
 
 def grace_ends_at(host: Host, watch: Connecting) -> float:
@@ -139,6 +151,8 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
             return _tick(host, watch, now)
         case NonResponsive():
             return watch
+        case _:
+            assert_never(watch)
 
 
 def _tick(host: Host, watch: Watch, now: float) -> Watch:
@@ -167,3 +181,5 @@ def _pardon(host: Host, watch: Watch, pause: ObserverPaused, now: float) -> Watc
             return replace(watch, until_at=watch.until_at + pause.for_s)
         case Up():
             return watch
+        case _:
+            assert_never(watch)

@@ -72,10 +72,17 @@ class FenceAgents:
             dialect.stdin_of(agent, action),
             over_s=fencing.over_s(action),
         )
-        return _reply(agent, action, proxy, completed)
+        return _reply(agent, action, proxy, completed, limit_s=fencing.limit_s(action))
 
 
-def _reply(agent: FenceAgent, action: FenceAction, proxy: Candidate, completed: Completed) -> Reply:
+def _reply(
+    agent: FenceAgent,
+    action: FenceAction,
+    proxy: Candidate,
+    completed: Completed,
+    *,
+    limit_s: float,
+) -> Reply:
     stdout = completed.stdout[:OUTPUT_LIMIT].decode(errors="replace")
     stderr = completed.stderr[:OUTPUT_LIMIT].decode(errors="replace")
     if completed.lost:
@@ -92,6 +99,9 @@ def _reply(agent: FenceAgent, action: FenceAction, proxy: Candidate, completed: 
         reason = f"fence_{agent.type} cannot be run on {proxy.name}: {said}"
         raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
     result = verdict.classify(action, completed.exit_code, stdout, stderr)
+    if result is AgentResult.KILLED and completed.took_s >= limit_s:
+        # timeout(1) kills its whole process group, itself included.
+        result = AgentResult.TIMEOUT
     power = PowerStatus.UNKNOWN
     if action is FenceAction.STATUS and result is AgentResult.OK:
         # A line that contradicts this one may be in what was dropped.

@@ -13,6 +13,7 @@ import os
 import signal
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from pmwatchd.core.model import Candidate, ProxyResult
 from pmwatchd.errors import ProxyError
@@ -68,7 +69,7 @@ class LocalTransport:
             raise ProxyError(ProxyResult.NO_SESSION, reason) from error
         started_at = loop.time()
         try:
-            execution.tell(stdin)
+            _tell(transport, stdin)
             async with asyncio.timeout(over_s):
                 await execution.over.wait()
         except TimeoutError:
@@ -90,19 +91,6 @@ class _Execution(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.kept = {1: bytearray(), 2: bytearray()}
         self.over = asyncio.Event()
-        self._stdin: asyncio.WriteTransport | None = None
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.SubprocessTransport):
-            pipe = transport.get_pipe_transport(0)
-            self._stdin = pipe if isinstance(pipe, asyncio.WriteTransport) else None
-
-    def tell(self, stdin: bytes) -> None:
-        """Give the process all of its input at once, and its end."""
-        if self._stdin is None:
-            raise RuntimeError("a process was started without its pipes")
-        self._stdin.write(stdin)
-        self._stdin.close()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         """Keep the beginning; the rest is read so that the process never waits for us."""
@@ -112,6 +100,14 @@ class _Execution(asyncio.SubprocessProtocol):
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio calls it
         """It has ended, and nobody holds its streams open."""
         self.over.set()
+
+
+def _tell(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
+    """Give the process all of its input at once, and its end."""
+    # no isinstance: uvloop's transports are none of asyncio's classes
+    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
+    pipe.write(stdin)
+    pipe.close()
 
 
 def _end(transport: asyncio.SubprocessTransport) -> None:

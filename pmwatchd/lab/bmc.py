@@ -65,7 +65,7 @@ class PowerDevice:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._callers.add(writer)
-        by = f"{self._user} on {self._place(writer.get_extra_info('peername')[0])}"
+        by = f"{self._user}@{self._place(writer.get_extra_info('peername')[0])}"
         known = False
         try:
             while line := await reader.readline():

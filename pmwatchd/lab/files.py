@@ -6,7 +6,9 @@ Only documented keys are used; the daemon cannot tell this site from another.
 
 from __future__ import annotations
 
+import grp
 import json
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +56,7 @@ startup_hold = "0s"
 
 [api]
 socket = {api_socket}
-
+{socket_group}
 [log]
 format = "json"
 level = "info"
@@ -97,6 +99,7 @@ def write_config(path: Path, folder: Path, private_key: Path, user: str) -> None
         private_key=_quoted(private_key),
         known_hosts=_quoted(folder / "known_hosts"),
         api_socket=_quoted(folder / "api.sock"),
+        socket_group=_socket_group(),
     )
     path.write_text(text)
 
@@ -121,6 +124,14 @@ def install_agent(path: Path, script: str) -> None:
     path.parent.mkdir()
     path.write_text(script)
     path.chmod(0o755)
+
+
+def _socket_group() -> str:
+    """Our own group; the folder keeps others out.  A group without a name stays unsaid."""
+    try:
+        return f"socket_group = {_quoted(grp.getgrgid(os.getgid()).gr_name)}\n"
+    except KeyError:
+        return ""
 
 
 def _host(host: HostEntry) -> str:

@@ -74,6 +74,7 @@ async def perform(
                 if command.action != "status"
             ),
             kept=None if wrong is None else str(folder),
+            others=tuple(other for other in SCENARIOS if other != name),
         )
     )
     return 0 if wrong is None else 1
@@ -117,7 +118,8 @@ async def _stage(
 ) -> AsyncIterator[Stage]:
     async with Site(folder, hosts, wiring, chronicle) as site:
         proxies = " and ".join(site.proxies)
-        chronicle.lab("lab.opened", f"{hosts} hosts in {folder}, SSH proxies on {proxies}")
+        words = f"{hosts} hosts run, SSH servers on {proxies}; all files are in {folder}"
+        chronicle.lab("lab.opened", words)
         daemon = Daemon(folder, site.config, site.api_socket, chronicle.daemon, program)
         await daemon.start()
         try:

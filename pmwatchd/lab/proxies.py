@@ -8,6 +8,7 @@ the connection is cut: only the command's own ``timeout`` does.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Mapping
@@ -111,26 +112,23 @@ class Proxy:
             start_new_session=True,
         )
         self._processes.add(process)
-        feeding = asyncio.create_task(_feed(session, process))
+        feeding = asyncio.create_task(_feed(session.stdin, process.stdin))
         try:
-            stdout, stderr = await asyncio.gather(_read(process.stdout), _read(process.stderr))
+            await asyncio.gather(
+                _tell(process.stdout, session.stdout), _tell(process.stderr, session.stderr)
+            )
             code = await process.wait()
         finally:
             self._processes.discard(process)
             feeding.cancel()
-        session.stdout.write(stdout)
-        session.stderr.write(stderr)
         session.exit(code if code >= 0 else 128 - code)
 
 
-async def _feed(
-    session: asyncssh.SSHServerProcess[bytes], process: asyncio.subprocess.Process
-) -> None:
-    stdin = process.stdin
+async def _feed(caller: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter | None) -> None:
     if stdin is None:
         return
     try:
-        while data := await session.stdin.read(_CHUNK):
+        while data := await caller.read(_CHUNK):
             stdin.write(data)
             await stdin.drain()
     except (OSError, asyncssh.Error):
@@ -139,5 +137,8 @@ async def _feed(
         stdin.close()
 
 
-async def _read(stream: asyncio.StreamReader | None) -> bytes:
-    return b"" if stream is None else await stream.read()
+async def _tell(output: asyncio.StreamReader | None, caller: asyncssh.SSHWriter[bytes]) -> None:
+    while output is not None and (data := await output.read(_CHUNK)):
+        # Nobody listens any more after a cut; the command must not notice.
+        with contextlib.suppress(OSError, asyncssh.Error):
+            caller.write(data)

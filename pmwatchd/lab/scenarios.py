@@ -79,7 +79,7 @@ async def play(scenario: Scenario, stage: Stage) -> None:
         raise LabError(f"the operation on {TARGET} ended as {closed.fields.get('outcome')!r}")
     await chronicle.until(heard(Source.IRON, "iron.running", TARGET), after=act)
     await daemon.shows(lambda shown: bool(shown) and set(shown.values()) == {"up"})
-    chronicle.lab("lab.all_up", f"{TARGET} is up again, and so are all others")
+    chronicle.lab("lab.all_up", f"the daemon shows {TARGET} as up, like all others")
     await asyncio.sleep(_AFTERMATH_S)
     again = [h for h in chronicle.happenings if heard(Source.DAEMON, "fence.closed")(h)]
     if len(again) != 1:
@@ -121,7 +121,7 @@ def _next_proxy_was_used(stage: Stage) -> list[str]:
         found.append(f"the daemon never said that {lost} failed as a proxy")
     by = {command.by for command in stage.site.iron.record.commands if command.action != "status"}
     second = list(stage.site.proxies)[1]
-    if not all(caller.endswith(f" on {second}") for caller in by):
+    if not all(caller.endswith(f"@{second}") for caller in by):
         found.append(f"the switch was not driven from {second} but by {', '.join(sorted(by))}")
     return found
 
@@ -133,10 +133,10 @@ async def _crash(stage: Stage) -> None:
     await stage.daemon.kill()
     if sent_on(site.iron.record, TARGET):
         raise LabError("the daemon was killed too late: 'on' was sent already")
-    chronicle.lab("lab.killed", "kill -9: the daemon is dead, the host is dark", TARGET)
+    chronicle.lab("lab.killed", "kill -9: the daemon is dead, and the host is off", TARGET)
     await asyncio.sleep(_RESTART_S)
     await stage.daemon.start()
-    chronicle.lab("lab.restarted", "the daemon is started again, with only its journal to go by")
+    chronicle.lab("lab.restarted", "the daemon is started again; all it has is its journal")
 
 
 def _started_twice(stage: Stage) -> list[str]:

@@ -27,7 +27,8 @@ from pmwatchd.lab.iron import Iron, Machine, MachineState
 from pmwatchd.lab.listener import Listener
 from pmwatchd.lab.proxies import Proxy
 
-USER = "pmwatchd"
+SSH_USER = "pmwatchd"
+DEVICE_USER = "fence"
 PROXIES = 2
 MIN_HOSTS, MAX_HOSTS = 3, 200
 
@@ -99,7 +100,7 @@ class Site:
         known_hosts = "".join(f"{proxy.known_host}\n" for proxy in self.proxies.values())
         (self.folder / "known_hosts").write_text(known_hosts)
         files.install_agent(self.folder / "agents" / "fence_lab", _agent_script())
-        files.write_config(self.config, self.folder, key_path, USER)
+        files.write_config(self.config, self.folder, key_path, SSH_USER)
         files.write_inventory(self.folder / "hosts.d" / "lab.toml", self._host_entries())
         return self
 
@@ -173,9 +174,9 @@ class Site:
             name,
             address,
             switches,
-            user=USER,
+            user=DEVICE_USER,
             password=password,
-            place=lambda caller: self._places.get(caller, "the daemon's machine"),
+            place=lambda caller: self._places.get(caller, "engine"),
         )
         await device.open()
         return device
@@ -225,7 +226,7 @@ def _agent(
         address=device.address,
         port=device.port,
         plug=plug,
-        user=USER,
+        user=DEVICE_USER,
         secret=folder / "secrets" / device.name,
         switches="feed" if wire.is_feed else "chassis",
     )

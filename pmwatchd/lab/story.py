@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from textwrap import fill
 from types import MappingProxyType
 from typing import Protocol, TextIO
 
@@ -19,37 +20,65 @@ from pmwatchd.lab.verdict import Verdict
 
 _BOLD, _DIM, _RED, _GREEN, _YELLOW, _CYAN = "1", "2", "31", "32", "33", "36"
 _COLOUR = {Source.LAB: _DIM, Source.IRON: _YELLOW, Source.DAEMON: _CYAN}
+_WIDTH = 88
+_MILESTONES = frozenset({"fence.off_proven", "fence.on_proven", "fence.closed", "lab.killed"})
 _LOUD = frozenset({"error", "critical"})
 _OUR_OWN = frozenset({"timestamp", "level", "event", "message", "host"})
 
 
-def _executed(line: Mapping[str, object]) -> str:
-    power = f", power {line['power']}" if line.get("power") in ("on", "off") else ""
-    words = f"asks {line.get('agent')} for {line.get('action')}: {line.get('result')}{power}"
-    return f"{line.get('proxy') or 'no machine'} {words}"
+Line = Mapping[str, object]
 
 
-def _opened(line: Mapping[str, object]) -> str:
-    return f"decides: {line.get('action')} of {line.get('host')} ({line.get('operation')})"
+def _executed(line: Line) -> str:
+    proxy, agent, action = line.get("proxy"), line.get("agent"), line.get("action")
+    power, result = line.get("power"), line.get("result")
+    where = f"{agent} through {proxy or 'nobody'}"
+    if action == "status":
+        return f"asked {where} for its status: {power if power in ('on', 'off') else result}"
+    return f"sent '{action}' to {where}: {'accepted' if result == 'ok' else result}"
 
 
-def _proxy_failed(line: Mapping[str, object]) -> str:
-    return f"{line.get('proxy')} cannot run {line.get('agent')} ({line.get('result')}); next one"
+def _opened(line: Line) -> str:
+    return f"decides to {line.get('action')} {line.get('host')}: operation {line.get('operation')}"
 
 
-def _continued(line: Mapping[str, object]) -> str:
-    return f"finds {line.get('operation')} of {line.get('host')} open in its journal, continues it"
+def _proxy_failed(line: Line) -> str:
+    return f"proxy {line.get('proxy')} is no use ({line.get('result')}), the next one is tried"
 
 
-def _closed(line: Mapping[str, object]) -> str:
-    return f"{line.get('operation')} has ended: {line.get('outcome')}"
+def _off_proven(line: Line) -> str:
+    return f"{line.get('host')} is proven off: read off twice, nothing answers"
 
 
-_WORDS: Mapping[str, Callable[[Mapping[str, object]], str]] = MappingProxyType(
+def _off_failed(line: Line) -> str:
+    # The reason goes on with what the agent said; the story stops before that.
+    reason = ": ".join(str(line.get("reason", "")).split(": ")[:2])
+    return f"{line.get('host')} is not proven off by group {line.get('group')} ({reason})"
+
+
+def _on_proven(line: Line) -> str:
+    return f"{line.get('host')} is proven on, now it may boot"
+
+
+def _continued(line: Line) -> str:
+    return (
+        f"finds operation {line.get('operation')} open in its journal; waits until nothing of it "
+        "can still be running"
+    )
+
+
+def _closed(line: Line) -> str:
+    return f"operation {line.get('operation')} has ended: {line.get('outcome')}"
+
+
+_WORDS: Mapping[str, Callable[[Line], str]] = MappingProxyType(
     {
         "fence.agent_executed": _executed,
         "fence.opened": _opened,
         "fence.proxy_failed": _proxy_failed,
+        "fence.off_proven": _off_proven,
+        "fence.off_failed": _off_failed,
+        "fence.on_proven": _on_proven,
         "fence.continued": _continued,
         "fence.closed": _closed,
     }
@@ -78,32 +107,41 @@ class PlainStory:
     def __init__(self, out: TextIO) -> None:
         self._out = out
         self._colours = out.isatty() and not os.environ.get("NO_COLOR")
+        self._all_heard = False
 
     def begin(self, title: str, plot: str) -> None:
         """The title and the plot."""
-        self._say(f"\n{self._paint(title, _BOLD)}\n{plot}\n")
+        self._say(f"\n{self._paint(title, _BOLD)}\n{fill(plot, _WIDTH)}\n")
 
     def happened(self, happening: Happening) -> None:
-        """One line."""
-        if happening.level == "debug":
+        """One line; that each host is heard for the first time is summed up by the lab."""
+        self._all_heard |= happening.event == "lab.ready"
+        first_sign = happening.event == "watch.answered" and not self._all_heard
+        if happening.level == "debug" or first_sign:
             return
         words = _WORDS.get(happening.event)
         message = happening.message if words is None else words(happening.fields)
         colour = _RED if happening.level in _LOUD else _COLOUR[happening.source]
         label = self._paint(f"{happening.source:<6}", colour)
+        if happening.event in _MILESTONES:
+            message = self._paint(message, _BOLD)
         self._say(f"{happening.at_s:7.2f} s  {label}  {message}")
 
     def end(self, verdict: Verdict) -> None:
         """The iron's own record and the result."""
         self._say("\nWhat the power switches wrote down themselves:")
+        width = max((len(command.switch) for _, command in verdict.commands), default=0)
         for at_s, command in verdict.commands:
-            self._say(f"{at_s:7.2f} s  {command.switch}  {command.action:<3}  by {command.by}")
+            switch = command.switch.ljust(width)
+            self._say(f"{at_s:7.2f} s  {switch}  {command.action:<3}  from {command.by}")
         if not verdict.commands:
-            self._say("           nothing: no power command reached any of them")
+            self._say("           nothing: no command to switch reached any of them")
         word = self._paint("ok", _GREEN) if verdict.ok else self._paint("failed", _RED)
         self._say(f"\n{word}: {verdict.reason} ({verdict.took_s:.1f} s)")
         if verdict.kept is not None:
-            self._say(f"Everything is kept in {verdict.kept}")
+            self._say(f"The daemon's log, its journal and all other files are in {verdict.kept}")
+        if verdict.ok and verdict.others:
+            self._say(f"Other scenarios: {', '.join(verdict.others)}. To look around: pmwatchd lab")
 
     def _say(self, text: str) -> None:
         print(text, file=self._out, flush=True)

@@ -16,6 +16,7 @@ class Verdict:
         reason: What is wrong, or in a good end what was shown.
         commands: The iron's own record without the questions, in seconds since the beginning.
         kept: Folder that was left for a look, after a bad end.
+        others: What else could be played.
     """
 
     scenario: str
@@ -24,6 +25,7 @@ class Verdict:
     took_s: float
     commands: tuple[tuple[float, Command], ...] = ()
     kept: str | None = None
+    others: tuple[str, ...] = ()
 
 
 def wrongs(record: Record, *, target: str, switches: frozenset[str]) -> list[str]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.observe.messages import message_of
 from pmwatchd.ports import Row
 

@@ -20,7 +20,7 @@ import structlog
 from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.observe.lines import line_of, rfc3339
 from pmwatchd.observe.messages import Level
 

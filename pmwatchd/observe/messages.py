@@ -16,6 +16,7 @@ from types import MappingProxyType
 
 FIELD = re.compile(r"\{(\w+)\}")
 OPTIONAL = re.compile(r"\[([^\]]*)\]")
+LIST_MAX = 10
 
 
 class Level(StrEnum):
@@ -52,6 +53,8 @@ def _words(value: object) -> str:
             return "?"
         case float():
             return f"{value:.1f}".removesuffix(".0")
+        case tuple() | list() if len(value) > LIST_MAX:
+            return f"{_words(value[:LIST_MAX])} and {len(value) - LIST_MAX} more"
         case tuple() | list():
             return ", ".join(str(part) for part in value)
         case _:
@@ -71,8 +74,10 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
         for event, level, template in (
             ("daemon.started", INFO, "The daemon has started[, version {version}]"),
             ("daemon.stopped", INFO, "The daemon has stopped[: {reason}]"),
+            ("daemon.crashed", CRITICAL, "A bug or a broken invariant ends the daemon[: {reason}]"),
             ("inventory.loaded", INFO, "The inventory is loaded: {hosts} hosts"),
             ("inventory.refused", ERROR, "The inventory is refused[ for {host}]: {reason}"),
+            ("inventory.warned", WARNING, "The inventory is accepted, but: {reason}"),
             (
                 "config.reloaded",
                 INFO,
@@ -97,7 +102,7 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             (
                 "watch.answered",
                 INFO,
-                "{host} answers[, it was {was}][ after {silent_s} s of silence]",
+                "{host} answers[, it was {was}][ for {took_s} s]",
             ),
             ("hold.began", WARNING, "{host} is not fenced now: {hold}[ ({reason})]"),
             ("hold.ended", INFO, "{host} is no longer held by {hold}"),

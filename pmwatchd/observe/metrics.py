@@ -28,8 +28,7 @@ from pmwatchd.core.model import (
     ProbeResult,
     ProxyResult,
 )
-from pmwatchd.core.orders import Record
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Record, Told
 from pmwatchd.core.views import HostView
 from pmwatchd.observe.phases import Phase, Phases
 from pmwatchd.observe.snapshot import Snapshot

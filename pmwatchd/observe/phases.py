@@ -12,7 +12,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from pmwatchd.core.model import Cause, FenceAction, Liveness
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 
 
 class Phase(StrEnum):

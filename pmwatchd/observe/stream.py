@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import Enum
 
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 
 
 class Signal(Enum):

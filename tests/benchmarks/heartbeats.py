@@ -129,9 +129,7 @@ def fping(addresses: list[str]) -> float | None:
     if program is None:
         return None
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(  # noqa: S603 - the program was looked up a line above
-        [program, "-q", "-i", "1"], input="\n".join(addresses), text=True, check=False
-    )
+    subprocess.run([program, "-q", "-i", "1"], input="\n".join(addresses), text=True, check=False)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return 1e6 * cpu_s / len(addresses)

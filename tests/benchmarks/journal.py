@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pmwatchd.core.model import ProbeResult
 from pmwatchd.core.orders import Record, Value
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.io.journal import SqliteJournal
 from pmwatchd.ports import Entry
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 
@@ -35,8 +37,8 @@ from pmwatchd.core.model import (
     PowerManagement,
 )
 from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused
-from pmwatchd.core.told import Told
-from pmwatchd.core.views import HostView, MaintenanceView, OperationView
+from pmwatchd.core.orders import Told
+from pmwatchd.core.views import HostView, MaintenanceView, OperationView, RaisedAlert
 from pmwatchd.observe.stream import EventStream
 from pmwatchd.ports import Entry, Health, Reloaded, Row
 
@@ -92,6 +94,7 @@ class Script:
     Attributes:
         answers: What a person's event about a host is answered with; the rest is refused.
         asked: Every event that arrived.
+        looked: How often somebody wanted to know about operations.
         outcomes: How an operation that the command begins ends; None: it stays open.
     """
 
@@ -103,6 +106,8 @@ class Script:
     rows: list[dict[str, object]] = field(default_factory=list)
     result: Reloaded = field(default_factory=Reloaded)
     allowed: list[bool] = field(default_factory=list)
+    looked: int = 0
+    site_alerts: tuple[RaisedAlert, ...] = ()
     silent: asyncio.Event | None = None
 
     def hosts(self) -> list[HostView]:
@@ -113,9 +118,14 @@ class Script:
         """One host."""
         return self.views.get(name)
 
-    def operations(self) -> list[OperationView]:  # type: ignore[override]  # the journal's has arguments
+    def operations(self) -> list[OperationView]:
         """Operations that were begun."""
+        self.looked += 1
         return list(self.began)
+
+    def alerts(self) -> tuple[RaisedAlert, ...]:
+        """Alerts that concern no single host."""
+        return self.site_alerts
 
     def wall_of(self, at: float) -> datetime:
         """An instant of the script."""
@@ -238,6 +248,8 @@ class ScriptedDaemon:
         """End it."""
         if self._thread is None:
             return
+        if self.script.silent is not None:
+            self._loop.call_soon_threadsafe(self.script.silent.set)
         self._wait(self._stack.aclose())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -282,4 +294,18 @@ class ScriptedDaemon:
         future.result(timeout=10)
 
 
-Rows = Sequence[Mapping[str, object]]
+@dataclass(frozen=True)
+class Said:
+    """What one command line said, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:
+        """Return the one document on stdout."""
+        return json.loads(self.out)
+
+
+Run = Callable[..., Said]

@@ -110,9 +110,7 @@ def test_conf_d_is_laid_over_the_main_file_in_name_order_table_by_table(folder: 
     assert loaded.origins["fencing.retry.max"] == "conf.d/20-b.toml"
 
 
-def test_the_environment_has_the_last_word(
-    folder: Folder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_environment_has_the_last_word(folder: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
     folder.write("conf.d/a.toml", "[log]\nlevel = 'error'\n")
     monkeypatch.setenv("PMWATCHD_LOG__LEVEL", "debug")
     monkeypatch.setenv("PMWATCHD_FENCING__RETRY__MIN", "10s")
@@ -210,6 +208,8 @@ def test_the_key_of_ssh_may_be_a_credential(
         ("fencing = 3", "fencing"),
         ("ssh.private_key = { file = 'x' }", "ssh.private_key"),
         ("ssh.port = 0", "ssh.port"),
+        ("ssh.port = true", "ssh.port"),
+        ("grace.failures = true", "grace.failures"),
         ("state_dir = ''", "state_dir"),
         ("api.socket_group = ''", "api.socket_group"),
         ("log.format = 'xml'", "log.format"),

@@ -62,14 +62,14 @@ def test_eight_different_faults_are_all_named_in_one_run_and_the_exit_code_is_2(
     text = said.stdout + said.stderr
     assert said.returncode == 2, text
     for fault in (
-        "intervall",
-        "twice",
-        "10.0.0.3",
-        nowhere,
-        "disorder",
-        "clutser",
-        "action",
-        "pdu-gone",
+        "heartbeat.intervall: ",
+        "hosts.twice: ",
+        "hosts.there.address: ",
+        "hosts.unreadable.power_management.agents.bmc.password: ",
+        "hosts.disorder.power_management.agents.bmc.order: ",
+        "hosts.lost.power_management.proxies: ",
+        "hosts.cycler.power_management.agents.bmc.options.action: ",
+        "hosts.dangling.power_management.agents.pdu.device: ",
     ):
         assert fault in text, f"{fault} is not named in:\n{text}"
     assert "Traceback" not in text

@@ -14,6 +14,7 @@ from tests.kit.waiting import eventually
 pytestmark = needs(*IRON)
 
 OFF_THEN_ON = ["off", "on"]
+POWER_WAIT_S = 2  # how long fence_ipmilan sleeps after a command unless it is told not to
 
 
 def powers(bmc: Bmc) -> list[str]:
@@ -27,6 +28,10 @@ def await_commands(bmc: Bmc, number: int) -> None:
         within_s=10,
         what=f"the BMC has recorded {number} commands",
     )
+
+
+def executed(records: Sequence[Document]) -> list[Document]:
+    return [record for record in records if record["event"] == "fence.agent_executed"]
 
 
 def kill_and_await_return(
@@ -53,11 +58,14 @@ def assert_fenced_once(machine: Machine, bmcs: Sequence[Bmc]) -> None:
     assert machine.boots == 2
 
 
-def test_a_dead_host_is_fenced_through_a_proxy_and_comes_back(site: Site) -> None:
-    bmc = site.bmc()
-    machine = site.machine("node1", bmc)
+def test_a_dead_host_is_fenced_through_a_proxy_and_comes_back_and_no_other_is_touched(
+    site: Site,
+) -> None:
+    bmc, other_bmc = site.bmc(), site.bmc("other-bmc")
+    machine, other = site.machine("node1", bmc), site.machine("node2", other_bmc)
     proxy = site.proxy()
     site.watch(machine, [bmc.agent()])
+    site.watch(other, [other_bmc.agent()])
     daemon = site.configure()
     daemon.start()
     daemon.wait_status(proxy.name, "up")
@@ -65,8 +73,8 @@ def test_a_dead_host_is_fenced_through_a_proxy_and_comes_back(site: Site) -> Non
     records = kill_and_await_return(daemon, machine)
 
     assert_fenced_once(machine, [bmc])
-    executed = [record for record in records if record["event"] == "fence.agent_executed"]
-    assert {record["proxy"] for record in executed} == {proxy.name}
+    assert powers(other_bmc) == []
+    assert {record["proxy"] for record in executed(records)} == {proxy.name}
     assert "Starting session: command" in proxy.log()
     story = [record["event"] for record in records]
     milestones = ["fence.opened", "fence.off_proven", "fence.on_proven", "fence.closed"]
@@ -103,8 +111,21 @@ def test_a_dead_host_is_fenced_by_the_engine_itself(site: Site) -> None:
     records = kill_and_await_return(daemon, machine)
 
     assert_fenced_once(machine, [bmc])
-    executed = [record for record in records if record["event"] == "fence.agent_executed"]
-    assert {record["proxy"] for record in executed} == {"engine"}
+    assert {record["proxy"] for record in executed(records)} == {"engine"}
+
+
+def test_the_daemon_waits_and_not_the_agent(site: Site) -> None:
+    bmc = site.bmc(switch_delay_s=0)
+    machine = site.machine("node1", bmc)
+    site.watch(machine, [bmc.agent()], proxies=["engine"])
+    daemon = site.configure()
+    daemon.start()
+
+    records = kill_and_await_return(daemon, machine)
+
+    took_s = {r["action"]: r["took_s"] for r in executed(records) if r["action"] != "status"}
+    assert set(took_s) == {"off", "on"}
+    assert max(took_s.values()) < POWER_WAIT_S
 
 
 def test_of_two_concurrent_bmcs_both_are_off_before_one_is_on(site: Site) -> None:
@@ -133,10 +154,6 @@ def test_when_the_primary_bmc_is_dead_the_secondary_does_it(site: Site) -> None:
     records = kill_and_await_return(daemon, machine, within_s=90)
 
     assert_fenced_once(machine, [bmc])
-    asked = {
-        (record["agent"], record["action"])
-        for record in records
-        if record["event"] == "fence.agent_executed"
-    }
+    asked = {(record["agent"], record["action"]) for record in executed(records)}
     assert ("primary", "status") in asked
     assert ("primary", "off") not in asked  # what cannot be read is never sent an off

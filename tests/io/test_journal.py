@@ -10,7 +10,7 @@ import pytest
 
 from pmwatchd.core.model import Action, Cause, Outcome, ProbeResult
 from pmwatchd.core.orders import Record, SaveHost, SaveOperation, Value
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.io.journal import SqliteJournal, store
 from pmwatchd.ports import Entry, Remembered
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pmwatchd.core.model import Action, Cause, Outcome, ProbeResult
 from pmwatchd.core.orders import Record, SaveOperation
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.io.journal import SqliteJournal
 from pmwatchd.ports import Entry
 

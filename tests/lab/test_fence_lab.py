@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from pmwatchd.lab.bmc import PowerDevice
 from pmwatchd.lab.iron import Iron
-from tests.lab.conftest import PASSWORD, RunAgent, Told
+from tests.lab.workshop import PASSWORD, RunAgent, Told
 
 
 def options(bmc: PowerDevice, action: str, **more: str) -> str:
@@ -79,7 +79,7 @@ async def test_monitor_is_0_even_when_the_host_is_off(
 @pytest.mark.parametrize("argv", [("-o", "metadata"), ("--action", "metadata")])
 async def test_metadata_is_asked_for_on_argv(run_agent: RunAgent, argv: tuple[str, ...]) -> None:
     said = await run_agent(*argv)
-    root = ElementTree.fromstring(said.stdout)  # noqa: S314 - our own text
+    root = ET.fromstring(said.stdout)  # noqa: S314 - our own text
 
     assert said.code == 0
     assert root.attrib["name"] == "fence_lab"

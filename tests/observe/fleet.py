@@ -25,7 +25,7 @@ from pmwatchd.core.model import (
     ProbeType,
 )
 from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Value
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.core.views import Hold, HostView, OperationView, RaisedAlert
 from pmwatchd.ports import Health
 

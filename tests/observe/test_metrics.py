@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from pmwatchd.core.model import Alert, Outcome, ProbeResult
 from pmwatchd.core.orders import Value
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import Told
 from pmwatchd.core.views import RaisedAlert
 from pmwatchd.observe.exposition import SLICE_MAX, expose
 from pmwatchd.observe.metrics import Metrics

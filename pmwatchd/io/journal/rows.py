@@ -8,8 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pmwatchd.core.model import Action, Cause
-from pmwatchd.core.orders import SaveHost, SaveOperation
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import SaveHost, SaveOperation, Told
 from pmwatchd.ports import Row
 
 Columns = dict[str, str | int | None]

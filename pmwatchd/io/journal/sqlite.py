@@ -10,8 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pmwatchd.core.orders import SaveHost, SaveOperation
-from pmwatchd.core.told import Told
+from pmwatchd.core.orders import SaveHost, SaveOperation, Told
 from pmwatchd.io.journal import rows
 from pmwatchd.io.journal.lock import DirectoryLock
 from pmwatchd.io.journal.store import PRUNE_EVERY, Store, Write

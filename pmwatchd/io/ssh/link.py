@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -198,7 +199,8 @@ class Link:
         path = self._options.known_hosts
         try:
             text = path.read_text()
-            entries = [line for line in text.splitlines() if line.strip().strip("#")]
+            lines = (line.strip() for line in text.splitlines())
+            entries = [line for line in lines if line and not line.startswith("#")]
             known_hosts = asyncssh.import_known_hosts(text)
         except OSError as error:
             reason = f"{path} cannot be read: {error.strerror}"
@@ -255,7 +257,9 @@ def _record(event: str, proxy: str, **fields: str) -> Record:
 
 def _reason_of(error: Exception) -> str:
     match error:
-        case OSError(strerror=str(text)) | asyncssh.Error(reason=str(text)):
+        case OSError(errno=int(number)) if number > 0:
+            return os.strerror(number)
+        case asyncssh.Error(reason=str(text)):
             return text
         case _:
-            return type(error).__name__
+            return str(error) or type(error).__name__

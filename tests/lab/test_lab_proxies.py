@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,17 +92,18 @@ async def test_a_dead_proxy_refuses_and_cuts_what_was_connected(way: Way) -> Non
 
 
 async def test_a_started_command_outlives_its_connection(way: Way, tmp_path: Path) -> None:
-    witness = tmp_path / "witness"
+    gate, witness = tmp_path / "gate", tmp_path / "witness"
+    os.mkfifo(gate)
     connection = await way.connect()
-    process = await connection.create_process(f"read line; echo on > {witness}")
-    process.stdin.write("go\n")
-    process.stdin.write_eof()
+    process = await connection.create_process(f"echo started; read x < {gate}; echo on > {witness}")
+    assert await process.stdout.readline() == "started\n"
+
     way.proxy.close()
+    await connection.wait_closed()
+    await asyncio.to_thread(gate.write_text, "go\n")
     await way.proxy.end()
 
     assert witness.read_text() == "on\n"
-    connection.abort()
-    await connection.wait_closed()
 
 
 async def test_a_mended_proxy_has_its_old_port_and_key(way: Way) -> None:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pmwatchd.lab.iron import Iron, Machine, MachineState
-from tests.lab.conftest import Told
+from tests.lab.workshop import Told
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ async def test_a_switch_reads_its_old_state_until_it_has_really_switched(
 ) -> None:
     switch = iron.switch(machine, "node3-bmc", is_feed=False)
 
-    switch.command("off", "fence on node1")
+    switch.command("off", "fence@node1")
 
     assert switch.is_on
     await told.until("iron.switched_off", "node3")
@@ -102,13 +102,13 @@ async def test_every_command_and_every_flip_is_written_down(
     iron: Iron, machine: Machine, told: Told
 ) -> None:
     switch = iron.switch(machine, "node3-bmc", is_feed=False)
-    switch.command("status", "fence on node1")
-    switch.command("off", "fence on node2")
+    switch.command("status", "fence@node1")
+    switch.command("off", "fence@node2")
     await told.until("iron.dark", "node3")
 
     assert [(c.action, c.by) for c in iron.record.commands] == [
-        ("status", "fence on node1"),
-        ("off", "fence on node2"),
+        ("status", "fence@node1"),
+        ("off", "fence@node2"),
     ]
     assert [(f.switch, f.is_on) for f in iron.record.flips] == [("node3-bmc", False)]
     assert iron.record.flips[0].at > iron.record.commands[1].at

@@ -1,0 +1,347 @@
+"""
+A whole site in virtual time, for the core alone: hosts, switches, proxies, a clock.
+
+The real :class:`~pmwatchd.core.fleet.Fleet` is stepped event by event; what
+it orders is carried out by scripted iron.  Nothing here waits, and nothing is
+patched.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from pmwatchd.core.events import (
+    AgentReplied,
+    Answered,
+    DeadlineReached,
+    Event,
+    HeartbeatsHeard,
+    HostProbed,
+    InventoryLoaded,
+    PersonEvent,
+    Silent,
+)
+from pmwatchd.core.fleet import Fleet
+from pmwatchd.core.model import (
+    AgentResult,
+    FenceAction,
+    FenceAgent,
+    Fencing,
+    Grace,
+    Heartbeat,
+    Host,
+    PowerManagement,
+    PowerStatus,
+    Probe,
+    ProbeResult,
+    ProbeType,
+    ProxyResult,
+    Reply,
+    Rules,
+    Try,
+)
+from pmwatchd.core.orders import (
+    Accepted,
+    Answer,
+    Order,
+    PowerRead,
+    ProbeHost,
+    Record,
+    Refused,
+    ReportNext,
+    RunAgent,
+    SaveHost,
+    SaveOperation,
+)
+
+WALL = datetime(2026, 1, 1, tzinfo=UTC)
+START = 1000.0
+FENCING = Fencing(
+    off_status_delay_s=2.0,
+    off_status_retries=5,
+    on_status_delay_s=2.0,
+    on_status_retries=5,
+    retry_min_s=10.0,
+    retry_max_s=40.0,
+    quiet_time_s=30.0,
+)
+RULES = Rules(fencing=FENCING, startup_hold_s=0.0)
+
+
+def agent(name: str = "bmc", *, order: int = 1, **more: object) -> FenceAgent:
+    """A fence agent at a device of its own."""
+    defaults: dict[str, object] = {"type": "lab", "address": f"{name}.mgmt", "order": order}
+    return FenceAgent(name=name, **(defaults | more))  # type: ignore[arg-type]
+
+
+def host(name: str = "node7", *agents: FenceAgent, **more: object) -> Host:
+    """A host with a TCP probe, fenced through the engine unless said otherwise."""
+    number = sum(map(ord, name)) % 250
+    address = f"10.0.0.{number}"
+    defaults: dict[str, object] = {
+        "address": address,
+        "cluster": "blue",
+        "datacenter": "east",
+        "heartbeat": Heartbeat(probes=(Probe(type=ProbeType.TCP, address=address, port=22),)),
+        "grace": Grace(period_s=20.0, failures=3),
+        "boot_timeout_s": 60.0,
+        "power_management": PowerManagement(agents=agents, proxies=("engine",)),
+    }
+    return Host(name=name, **(defaults | more))  # type: ignore[arg-type]
+
+
+@dataclass
+class Switch:
+    """
+    A power switch as a test scripts it.
+
+    Attributes:
+        late_s: It switches so long after the command, and reports the old state until then.
+        result: What a command comes to; anything but ok does nothing.
+        unreadable: Its status cannot be read.
+        stuck: Commands come back as ok and nothing happens.
+        took_s: How long an execution takes.
+        lost: Proxies at which a command is lost on its way.
+    """
+
+    power: PowerStatus = PowerStatus.ON
+    late_s: float = 0.0
+    result: AgentResult = AgentResult.OK
+    unreadable: AgentResult | None = None
+    stuck: set[FenceAction] = field(default_factory=set)
+    took_s: float = 0.1
+    lost: set[str] = field(default_factory=set)
+    commands: list[tuple[float, FenceAction]] = field(default_factory=list)
+
+
+class Scene:
+    """One daemon's life; a second one may continue from what the first one saved."""
+
+    def __init__(
+        self, *hosts: Host, rules: Rules = RULES, after: Scene | None = None, at: float = START
+    ) -> None:
+        self.now = at
+        self.rules = rules
+        self.hosts = {one.name: one for one in hosts}
+        self.alive: dict[str, bool] = dict.fromkeys(self.hosts, True)
+        if after is not None:
+            self.alive = after.alive
+        self.switches: dict[tuple[str, str], Switch] = {} if after is None else after.switches
+        self.memories: dict[str, SaveHost] = {} if after is None else dict(after.memories)
+        self.saved: dict[str, SaveOperation] = {} if after is None else dict(after.saved)
+        self.answers: dict[int, Accepted | Refused | PowerRead] = {}
+        self.told: list[tuple[float, Record]] = []
+        self.orders: list[Order] = []
+        self.hears = True
+        self.boot_s = 5.0
+        self.boots = True
+        self._reported: dict[str, bool | None] = {}
+        self._last_answer: dict[str, float] = {}
+        self._number = itertools.count()
+        self._requests = itertools.count(1)
+        self._later: list[tuple[float, int, Callable[[], None]]] = []
+        for one in hosts:
+            for each in one.power_management.agents:
+                self.switches.setdefault((one.name, each.name), Switch())
+        self.fleet = Fleet(
+            epoch=1 if after is None else 2,
+            now=self.now,
+            wall=WALL + timedelta(seconds=self.now),
+            memories=self.memories,
+            operations=[saved for saved in self.saved.values() if saved.outcome is None],
+        )
+        self.put(InventoryLoaded(self.hosts, self.rules))
+        self._every(5.0, self._beat)
+
+    # time --------------------------------------------------------------------------------
+
+    def run(self, for_s: float) -> None:
+        """Let so much time pass."""
+        until = self.now + for_s
+        while True:
+            due = self.fleet.next_deadline(self.now)
+            at = min(until, max(due, self.now + 0.001) if due is not None else until)
+            if self._later and self._later[0][0] <= at:
+                self.now, _, act = heapq.heappop(self._later)
+                act()
+                continue
+            self.now = at
+            if at >= until:
+                return
+            self.put(DeadlineReached())
+
+    def until(self, told: str, *, limit_s: float = 200.0) -> None:
+        """Let time pass until something is told, or fail."""
+        seen = len(self.told)
+        for _ in range(int(limit_s * 50)):
+            self.run(0.02)
+            if any(record.event == told for _, record in self.told[seen:]):
+                return
+        raise AssertionError(f"{told} was not told within {limit_s} s")
+
+    def later(self, after_s: float, act: Callable[[], None]) -> None:
+        """Do something so much later."""
+        heapq.heappush(self._later, (self.now + after_s, next(self._number), act))
+
+    def _every(self, pause_s: float, act: Callable[[], None]) -> None:
+        def again() -> None:
+            act()
+            self.later(pause_s, again)
+
+        self.later(0.5, again)
+
+    # events ------------------------------------------------------------------------------
+
+    def put(self, event: Event) -> list[Order]:
+        """Step the fleet and carry out what it orders."""
+        orders = self.fleet.step(event, self.now)
+        self.orders += orders
+        for order in orders:
+            self._obey(order)
+        return orders
+
+    def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead | None:
+        """Ask as a person; the answer, if it came at once."""
+        request = next(self._requests)
+        self.put(make(request))
+        return self.answers.get(request)
+
+    def load(self, *hosts: Host, rules: Rules | None = None, refused: str = "") -> None:
+        """Reload the inventory."""
+        self.hosts = {one.name: one for one in hosts}
+        self.rules = rules or self.rules
+        for one in hosts:
+            self.alive.setdefault(one.name, True)
+            for each in one.power_management.agents:
+                self.switches.setdefault((one.name, each.name), Switch())
+        self.put(InventoryLoaded(self.hosts, self.rules, refused))
+
+    def _beat(self) -> None:
+        if not self.hears:
+            return
+        answered, silent = [], []
+        for name in self.hosts:
+            if self.alive[name]:
+                self._last_answer[name] = self.now
+                if self._reported.get(name) is not True:
+                    answered.append(Answered(name, self.now))
+            else:
+                silent.append(Silent(name, self._last_answer.get(name)))
+            self._reported[name] = self.alive[name]
+        if answered or silent:
+            self.put(HeartbeatsHeard(tuple(answered), tuple(silent)))
+
+    # iron --------------------------------------------------------------------------------
+
+    def kill(self, name: str = "node7") -> None:
+        """The host hangs; its power stays on."""
+        self.alive[name] = False
+
+    def _obey(self, order: Order) -> None:
+        match order:
+            case Record():
+                self.told.append((self.now, order))
+            case SaveHost():
+                self.memories[order.host] = order
+            case SaveOperation():
+                self.saved[order.id] = order
+            case Answer():
+                self.answers[order.request] = order.result
+            case ReportNext():
+                self._reported[order.host] = None
+            case ProbeHost():
+                self.later(0.05, lambda: self._probed(order))
+            case RunAgent():
+                self._execute(order)
+
+    def _probed(self, order: ProbeHost) -> None:
+        name = order.host.name
+        result = ProbeResult.ALIVE if self.alive[name] else ProbeResult.SILENT
+        self.put(HostProbed(name, order.operation, order.turn, result))
+
+    def _execute(self, order: RunAgent) -> None:
+        switch = self.switches[order.host, order.agent.name]
+        if order.action is not FenceAction.STATUS:
+            switch.commands.append((self.now, order.action))
+        self.later(switch.took_s, lambda: self._end(order, switch))
+
+    def _end(self, order: RunAgent, switch: Switch) -> None:
+        reply = self._reply(order, switch)
+        self.put(
+            AgentReplied(
+                order.host, order.operation, order.turn, order.agent.name, order.action, reply
+            )
+        )
+
+    def _reply(self, order: RunAgent, switch: Switch) -> Reply:
+        if not order.chain:
+            return Reply(result=AgentResult.NO_PROXY)
+        proxy = order.chain[0]
+        tries = (Try(proxy=proxy.name, source=proxy.source, result=ProxyResult.OK),)
+        if order.action is FenceAction.STATUS:
+            if switch.unreadable is not None:
+                return Reply(result=switch.unreadable, tries=tries, exit_code=1, text="no way")
+            code = 0 if switch.power is PowerStatus.ON else 2
+            return Reply(result=AgentResult.OK, power=switch.power, tries=tries, exit_code=code)
+        if proxy.name in switch.lost:
+            lost = replace(tries[0], result=ProxyResult.LOST)
+            return Reply(result=AgentResult.KILLED, tries=(lost,))
+        if switch.result is AgentResult.OK and order.action not in switch.stuck:
+            self.later(switch.late_s, lambda: self._switch(order, switch))
+        code = 0 if switch.result is AgentResult.OK else 1
+        return Reply(result=switch.result, tries=tries, exit_code=code)
+
+    def _switch(self, order: RunAgent, switch: Switch) -> None:
+        switch.power = order.action.wanted
+        feeds = [s.power for (name, _), s in self.switches.items() if name == order.host]
+        if switch.power is PowerStatus.OFF and PowerStatus.ON not in feeds:
+            self.alive[order.host] = False
+        if switch.power is PowerStatus.ON and self.boots:
+            self.later(self.boot_s, lambda: self._boot(order.host))
+
+    def _boot(self, name: str) -> None:
+        self.alive[name] = True
+
+    # asking ------------------------------------------------------------------------------
+
+    def events(self, *wanted: str, host: str | None = None) -> list[str]:
+        """Names of what was told, in order; only those that begin with one of *wanted*."""
+        return [
+            record.event
+            for _, record in self.told
+            if (not wanted or record.event.startswith(wanted)) and host in (None, record.host)
+        ]
+
+    def fields(self, event: str) -> list[dict[str, object]]:
+        """Fields of every record of one name."""
+        return [dict(record.fields) for _, record in self.told if record.event == event]
+
+    def outcomes(self) -> list[object]:
+        """How operations ended."""
+        return [fields["outcome"] for fields in self.fields("fence.closed")]
+
+    def commands(self, name: str = "node7", switch: str = "bmc") -> list[str]:
+        """What a switch was told to do."""
+        return [str(action) for _, action in self.switches[name, switch].commands]
+
+    def status(self, name: str = "node7") -> str:
+        """The status that is shown."""
+        view = self.fleet.host(name)
+        assert view is not None
+        return str(view.status)
+
+    def holds(self, name: str = "node7") -> list[str]:
+        """The holds that are shown."""
+        view = self.fleet.host(name)
+        assert view is not None
+        return [str(hold.name) for hold in view.holds]
+
+    def alerts(self, name: str = "node7") -> set[str]:
+        """The alerts that are shown."""
+        view = self.fleet.host(name)
+        assert view is not None
+        return {str(alert.name) for alert in view.alerts}

@@ -1,0 +1,302 @@
+"""The aggregate: what it sees of many hosts, of the journal, of a reload."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pmwatchd.core import treatment
+from pmwatchd.core.events import (
+    Answered,
+    DeadlineReached,
+    HeartbeatsHeard,
+    HostProbed,
+    JournalFailed,
+    JournalRecovered,
+    ObserverPaused,
+    PowerRequested,
+)
+from pmwatchd.core.machine import Machine
+from pmwatchd.core.model import Action, Grace, PowerManagement, ProbeResult
+from pmwatchd.core.orders import ProbeHost, RunAgent
+from pmwatchd.core.site import Site
+from pmwatchd.core.watch import Up
+from tests.core.scene import RULES, Scene, agent, host
+
+NODE = host("node7", agent())
+
+
+def test_healthy_hosts_need_no_deadline() -> None:
+    scene = Scene(*(host(f"n{number}", agent()) for number in range(50)))
+    scene.run(10)
+
+    assert scene.fleet.next_deadline(scene.now) is None
+    assert [view.host.name for view in scene.fleet.hosts()] == sorted(scene.hosts)
+
+
+def test_a_host_that_never_answered_is_never_fenced() -> None:
+    scene = Scene(NODE)
+    scene.kill()
+    scene.run(500)
+
+    assert scene.status() == "unknown"
+    assert scene.commands() == []
+    assert scene.alerts() == {"unfenced"}
+
+
+def test_a_host_without_agents_is_unprotected_and_when_dead_unfenced() -> None:
+    scene = Scene(host("node7"))
+    scene.run(10)
+    assert scene.alerts() == {"unprotected"}
+    scene.kill()
+    scene.run(60)
+
+    assert scene.holds() == ["unprotected"]
+    assert scene.alerts() == {"unprotected", "unfenced"}
+    scene.alive["node7"] = True
+    scene.run(10)
+    assert (scene.holds(), scene.alerts()) == ([], {"unprotected"})
+
+
+def test_a_host_with_power_management_switched_off_is_unprotected() -> None:
+    off = replace(NODE, power_management=PowerManagement(enabled=False, agents=(agent(),)))
+    scene = Scene(off)
+    assert scene.alerts() == {"unprotected"}
+    scene.load(NODE)
+
+    assert scene.alerts() == set()
+
+
+def test_holds_are_told_when_they_begin_and_when_they_end() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    before.kill()
+    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=100.0), after=before)
+    scene.run(90)
+    assert scene.holds() == ["startup"]
+    assert scene.commands() == []
+    scene.run(40)
+
+    assert scene.events("hold") == ["hold.began", "hold.ended"]
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_host_seen_alive_since_the_start_is_not_delayed_by_the_startup_hold() -> None:
+    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=300.0))
+    scene.run(10)
+    scene.kill()
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_pause_of_this_process_is_nobodys_silence() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.run(14)
+    scene.put(ObserverPaused(for_s=180.0))
+    scene.run(19)
+    assert scene.commands() == []
+    scene.run(30)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_single_missed_heartbeat_is_told_and_forgotten() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.run(5)
+    scene.alive["node7"] = True
+    scene.run(20)
+
+    assert scene.events("watch") == ["watch.answered", "watch.grace_began", "watch.answered"]
+
+
+def test_news_of_hosts_that_nobody_watches_is_ignored() -> None:
+    scene = Scene(NODE)
+    scene.put(HeartbeatsHeard((Answered("ghost", 1.0),)))
+    scene.put(HostProbed("ghost", "op_9_9", 1, ProbeResult.ALIVE))
+    scene.put(HostProbed("node7", "op_9_9", 1, ProbeResult.ALIVE))
+
+    assert scene.fleet.host("ghost") is None
+    assert scene.status() == "unknown"
+
+
+# journal -----------------------------------------------------------------------------------
+
+
+def test_an_operation_whose_opening_is_not_durable_never_comes_to_be() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.opened")
+    scene.put(JournalFailed(frozenset({"op_1_1"}), "disk full"))
+    scene.run(60)
+
+    assert scene.commands() == []
+    assert scene.holds() == ["journal_unwritable"]
+    assert [alert.name for alert in scene.fleet.alerts()] == ["journal_unwritable"]
+
+
+def test_an_open_operation_is_carried_to_its_end_without_a_journal() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_fencing_goes_on_when_the_journal_has_recovered() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    scene.run(60)
+    assert scene.commands() == []
+    scene.put(JournalRecovered())
+    scene.run(60)
+
+    assert scene.fleet.alerts() == ()
+    assert scene.commands() == ["off", "on"]
+
+
+# reload ------------------------------------------------------------------------------------
+
+
+def test_a_host_that_keeps_its_address_and_probes_keeps_its_state() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.load(replace(NODE, grace=Grace(period_s=50.0)))
+
+    assert scene.status() == "up"
+
+
+def test_a_changed_address_leads_back_to_unknown() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.load(replace(NODE, address="10.0.9.9"))
+
+    assert scene.status() == "unknown"
+
+
+def test_a_removed_host_that_comes_back_is_remembered() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.load()
+    assert scene.fleet.host("node7") is None
+    scene.load(NODE)
+
+    assert scene.status() == "connecting"
+
+
+def test_a_host_that_comes_back_while_its_operation_runs_is_watched_on() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    scene.load()
+    refused = scene.ask(
+        lambda n: PowerRequested(request=n, host="node7", action=Action.ON, by="ann")
+    )
+    assert refused is not None
+    scene.load(NODE)
+    scene.run(60)
+
+    assert scene.status() == "up"
+
+
+def test_a_redefined_host_keeps_its_old_definition_until_its_operation_ends() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    moved = agent(address="elsewhere.mgmt")
+    scene.load(
+        replace(NODE, power_management=PowerManagement(agents=(moved,), proxies=("engine",)))
+    )
+    scene.run(60)
+    devices = {order.agent.address for order in scene.orders if isinstance(order, RunAgent)}
+
+    assert devices == {"bmc.mgmt"}
+    assert scene.outcomes() == ["done"]
+
+
+def test_refused_inventory_is_an_alert_until_it_is_mended() -> None:
+    scene = Scene(NODE)
+    scene.load(NODE, refused="2 faults")
+    scene.load(NODE, refused="2 faults")
+    assert [alert.reason for alert in scene.fleet.alerts()] == ["2 faults"]
+    scene.load(NODE)
+
+    assert scene.fleet.alerts() == ()
+
+
+# last look ---------------------------------------------------------------------------------
+
+
+def test_a_last_look_that_we_could_not_make_is_made_again() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    faults = 3
+
+    def probed(order: ProbeHost) -> None:
+        nonlocal faults
+        faults -= 1
+        result = ProbeResult.LOCAL_FAULT if faults > 0 else ProbeResult.SILENT
+        scene.put(HostProbed("node7", order.operation, order.turn, result))
+
+    scene._probed = probed  # type: ignore[method-assign]
+    scene.run(60)
+    looks = [order for order in scene.orders if isinstance(order, ProbeHost)]
+
+    assert len(looks) == 3
+    assert scene.commands() == ["off", "on"]
+
+
+def test_operations_can_be_seen_while_they_run_and_after() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    (running,) = scene.fleet.operations()
+    assert (running.id, running.phase, running.outcome) == ("op_1_1", "off", None)
+    scene.run(60)
+    (ended,) = scene.fleet.operations()
+
+    assert (ended.id, ended.phase, ended.outcome) == ("op_1_1", "closed", "done")
+
+
+def test_hosts_that_are_up_serve_as_proxies_and_others_do_not() -> None:
+    target = replace(
+        NODE, power_management=PowerManagement(agents=(agent(),), proxies=("cluster",))
+    )
+    scene = Scene(target, host("n1"), host("n2"))
+    scene.run(10)
+    scene.kill("n1")
+    scene.run(6)
+    scene.kill()
+    scene.until("fence.opened")
+    order = next(order for order in scene.orders if isinstance(order, RunAgent))
+
+    assert [candidate.name for candidate in order.chain] == ["n2"]
+
+
+def test_a_host_that_never_answered_leaves_nothing_behind_when_it_is_removed() -> None:
+    scene = Scene(NODE)
+    scene.load()
+    scene.load(NODE)
+
+    assert scene.status() == "unknown"
+
+
+def test_an_event_for_a_host_without_an_operation_changes_nothing() -> None:
+    site = Site(epoch=1, started_at=0.0)
+    machine = Machine(host=NODE, watch=Up(0.0))
+    treatment.fence_step(site, machine, DeadlineReached(), 1.0)
+
+    assert site.orders == []

@@ -1,0 +1,324 @@
+"""Behaviour 9: a person's commands."""
+
+from __future__ import annotations
+
+from pmwatchd.core.events import (
+    AgentReplied,
+    CancelRequested,
+    JournalFailed,
+    MaintenanceEndRequested,
+    MaintenanceRequested,
+    PersonEvent,
+    PowerRequested,
+    StatusRequested,
+)
+from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Reply
+from pmwatchd.core.orders import Accepted, PowerRead, Refused
+from tests.core.scene import Scene, agent, host
+
+
+def up(*agents: object) -> Scene:
+    scene = Scene(host("node7", *(agents or (agent(),))))  # type: ignore[arg-type]
+    scene.run(10)
+    return scene
+
+
+def power(scene: Scene, action: Action, name: str = "node7") -> Accepted | Refused | PowerRead:
+    answer = scene.ask(
+        lambda n: PowerRequested(request=n, host=name, action=action, by="ann", reason="dust")
+    )
+    assert answer is not None
+    return answer
+
+
+def status(scene: Scene, name: str = "node7") -> Accepted | Refused | PowerRead:
+    request = 0
+
+    def make(n: int) -> PersonEvent:
+        nonlocal request
+        request = n
+        return StatusRequested(request=n, host=name, by="ann")
+
+    scene.ask(make)
+    scene.run(1)
+    return scene.answers[request]
+
+
+def cancel(scene: Scene) -> Accepted | Refused | PowerRead | None:
+    return scene.ask(lambda n: CancelRequested(request=n, host="node7", by="ann", reason="enough"))
+
+
+def maintain(scene: Scene, for_s: float | None = None) -> Accepted | Refused | PowerRead | None:
+    return scene.ask(
+        lambda n: MaintenanceRequested(
+            request=n, host="node7", by="ann", reason="disk", for_s=for_s
+        )
+    )
+
+
+def end(scene: Scene) -> Accepted | Refused | PowerRead | None:
+    return scene.ask(lambda n: MaintenanceEndRequested(request=n, host="node7", by="ann"))
+
+
+def test_a_host_that_nobody_watches_is_unknown() -> None:
+    assert power(up(), Action.OFF, "node99") == Refused(
+        type="unknown-host", reason="no host node99 is watched"
+    )
+
+
+def test_a_persons_off_puts_the_host_in_maintenance_without_expiry() -> None:
+    scene = up()
+    power(scene, Action.OFF)
+    scene.run(300)
+    view = scene.fleet.host("node7")
+
+    assert scene.commands() == ["off"]
+    assert scene.status() == "maintenance"
+    assert view is not None
+    assert view.maintenance is not None
+    assert (view.maintenance.by, view.maintenance.until_at) == ("ann", None)
+    assert scene.holds() == ["maintenance"]
+
+
+def test_a_persons_on_ends_that_maintenance() -> None:
+    scene = up()
+    power(scene, Action.OFF)
+    scene.run(30)
+    power(scene, Action.ON)
+    scene.run(30)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "up"
+    assert "maintenance.ended" in scene.events()
+
+
+def test_a_persons_command_needs_no_last_look_and_no_grace() -> None:
+    scene = up()
+    power(scene, Action.RESTART)
+    scene.run(30)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "up"
+
+
+def test_an_on_for_a_host_that_is_on_sends_nothing_and_leaves_it_up() -> None:
+    scene = up()
+    power(scene, Action.ON)
+    scene.run(2)
+
+    assert scene.commands() == []
+    assert scene.outcomes() == ["done"]
+    assert scene.status() == "up"
+
+
+def test_an_on_that_fails_is_not_pursued() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.ON)
+    scene.run(60)
+
+    assert scene.outcomes() == ["failed"]
+
+
+def test_an_on_tries_the_secondary_when_the_primary_cannot_be_read() -> None:
+    scene = up(agent("bmc"), agent("pdu", order=2))
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.switches["node7", "pdu"].power = PowerStatus.OFF
+    power(scene, Action.ON)
+    scene.run(30)
+
+    assert scene.commands(switch="pdu") == ["on"]
+    assert scene.outcomes() == ["done"]
+
+
+def test_the_identical_command_joins_the_running_operation() -> None:
+    scene = up()
+    first = power(scene, Action.RESTART)
+    second = power(scene, Action.RESTART)
+
+    assert first == Accepted(operation="op_1_1")
+    assert second == Accepted(operation="op_1_1", joined=True)
+
+
+def test_another_command_is_refused_and_the_running_operation_named() -> None:
+    scene = up()
+    power(scene, Action.RESTART)
+    refused = power(scene, Action.OFF)
+
+    assert isinstance(refused, Refused)
+    assert (refused.type, refused.operation) == ("host-busy", "op_1_1")
+
+
+def test_a_host_without_agents_cannot_be_switched_or_read() -> None:
+    scene = Scene(host("node7"))
+    scene.run(10)
+
+    assert isinstance(power(scene, Action.OFF), Refused)
+    assert isinstance(status(scene), Refused)
+
+
+def test_the_daemons_own_host_is_never_switched() -> None:
+    scene = Scene(host("node7", agent(), engine=True))
+    scene.run(10)
+    refused = power(scene, Action.RESTART)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "held"
+    assert "this daemon runs on the host" in refused.reason
+
+
+def test_without_a_journal_no_command_is_taken() -> None:
+    scene = up()
+    scene.put(JournalFailed(frozenset(), "disk full"))
+
+    assert isinstance(power(scene, Action.RESTART), Refused)
+    assert isinstance(maintain(scene), Refused)
+
+
+def test_a_status_names_every_agents_reading_and_the_verdict() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "b"].power = PowerStatus.OFF
+
+    assert status(scene) == PowerRead(
+        power=PowerStatus.ON, agents={"a": PowerStatus.ON, "b": PowerStatus.OFF}
+    )
+
+
+def test_a_status_that_could_not_be_read_says_why() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "a"].power = PowerStatus.OFF
+    scene.switches["node7", "b"].unreadable = AgentResult.AUTH_ERROR
+    read = status(scene)
+
+    assert isinstance(read, PowerRead)
+    assert read.power is PowerStatus.UNKNOWN
+    assert read.reasons == {"b": "no way"}
+
+
+def test_a_status_of_a_host_that_vanished_meanwhile_is_still_answered() -> None:
+    scene = up()
+    scene.put(StatusRequested(request=7, host="node7", by="ann"))
+    scene.load()
+    scene.run(1)
+
+    assert isinstance(scene.answers[7], PowerRead)
+
+
+def test_a_reading_of_all_on_clears_degraded_power() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.run(60)
+    assert scene.alerts() == {"degraded_power"}
+    scene.switches["node7", "b"].power = PowerStatus.ON
+    status(scene)
+
+    assert scene.alerts() == set()
+
+
+def test_cancel_ends_the_pursuit_of_on_and_leaves_the_alert() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.on_failed")
+    assert cancel(scene) == Accepted(operation="op_1_1")
+    scene.run(60)
+
+    assert scene.outcomes()[0] == "cancelled"
+    assert scene.fields("fence.closed")[0]["by"] == "ann"
+
+
+def test_a_cancelled_pursuit_leaves_the_host_off_and_says_so() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.on_failed")
+    cancel(scene)
+
+    assert scene.alerts() == {"left_off"}
+
+
+def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].took_s = 2.0
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.off_proven")
+    assert cancel(scene) == Accepted(operation="op_1_1")
+    assert scene.outcomes() == []
+    scene.run(2.1)
+
+    assert scene.outcomes() == ["cancelled"]
+
+
+def test_an_off_under_way_cannot_be_taken_back() -> None:
+    scene = up()
+    power(scene, Action.OFF)
+    refused = cancel(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-busy"
+
+
+def test_cancel_ends_a_backoff() -> None:
+    scene = up()
+    scene.kill()
+    scene.switches["node7", "bmc"].unreadable = AgentResult.AUTH_ERROR
+    scene.until("fence.closed")
+    assert scene.status() == "failed"
+    assert cancel(scene) == Accepted()
+
+    assert scene.events("fence.opened") == ["fence.opened"] * 2
+
+
+def test_there_must_be_something_to_cancel() -> None:
+    refused = cancel(up())
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "nothing-to-cancel"
+
+
+def test_maintenance_ends_by_itself_and_the_grace_period_is_over_by_then() -> None:
+    scene = up()
+    assert maintain(scene, for_s=60.0) == Accepted()
+    scene.kill()
+    scene.run(59)
+    assert (scene.status(), scene.holds()) == ("maintenance", ["maintenance"])
+    assert scene.commands() == []
+    scene.run(40)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.events("maintenance") == ["maintenance.began", "maintenance.ended"]
+
+
+def test_maintenance_ends_by_a_persons_word() -> None:
+    scene = up()
+    maintain(scene)
+    assert end(scene) == Accepted()
+    assert scene.status() == "up"
+    refused = end(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "not-in-maintenance"
+
+
+def test_maintenance_stops_an_operation_that_has_not_switched_anything() -> None:
+    scene = up()
+    scene.kill()
+    scene.until("fence.opened")
+    maintain(scene)
+    scene.run(30)
+
+    assert scene.commands() == []
+    assert scene.outcomes() == ["cancelled"]
+    assert "maintenance by ann" in str(scene.fields("fence.closed")[0]["reason"])
+
+
+def test_a_reply_to_a_question_that_nobody_asked_is_ignored() -> None:
+    scene = up()
+    reply = AgentReplied(
+        "node7", "status_9", 0, "bmc", FenceAction.STATUS, Reply(result=AgentResult.OK)
+    )
+
+    assert scene.put(reply) == []

@@ -1,0 +1,288 @@
+"""Behaviour 7: every open operation is continued from its last journalled step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pmwatchd.core.events import AgentReplied, InventoryLoaded, MaintenanceRequested, PowerRequested
+from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
+from pmwatchd.core.orders import Record, RunAgent, SaveHost, SaveOperation
+from pmwatchd.core.resume import resume
+from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
+
+NODE = host("node7", agent())
+
+
+def killed_when(scene: Scene, told: str) -> Scene:
+    """The daemon dies right after something was journalled, and is started again a minute later."""
+    scene.until(told)
+    return Scene(*scene.hosts.values(), rules=scene.rules, after=scene, at=scene.now + 60.0)
+
+
+def dying(*agents: object, **more: object) -> Scene:
+    scene = Scene(host("node7", *(agents or (agent(),))), **more)  # type: ignore[arg-type]
+    scene.run(10)
+    scene.kill()
+    return scene
+
+
+def test_killed_between_off_and_on_the_host_is_powered_on_and_no_second_off_is_sent() -> None:
+    scene = killed_when(dying(), "fence.off_proven")
+    assert scene.status() == "off"
+    scene.run(120)
+
+    assert scene.commands() == ["off", "on", "on"]  # an intent of on without result: on again
+    assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+    assert scene.outcomes() == ["done"]
+    assert scene.status() == "up"
+
+
+def test_killed_after_off_was_read_the_first_time_the_off_is_proven_anew() -> None:
+    before = dying()
+    before.until("fence.intended")
+    before.run(0.35)
+    scene = Scene(NODE, after=before, at=before.now + 5.0)
+    scene.run(150)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.events("fence.o")[:2] == ["fence.off_proven", "fence.on_proven"]
+
+
+def test_an_intent_without_result_blocks_its_device_for_a_full_execution_time() -> None:
+    scene = killed_when(dying(), "fence.intended")
+    started_at = scene.now
+    scene.run(FENCING.over_s(FenceAction.OFF) - 0.1)
+    assert not [order for order in scene.orders if isinstance(order, RunAgent)]
+    assert scene.status() == "powering_off"
+    scene.run(0.2)
+
+    assert [order.action for order in scene.orders if isinstance(order, RunAgent)] == ["status"]
+    assert scene.now - started_at >= FENCING.over_s(FenceAction.OFF)
+
+
+def test_a_host_found_on_and_answering_after_the_restart_is_left_alone() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.alive["node7"] = True
+    scene = Scene(NODE, after=before, at=before.now + 5.0)
+    scene.run(120)
+
+    assert scene.commands() == ["off"]
+    assert scene.outcomes() == ["recovered"]
+
+
+def test_a_host_found_on_and_silent_gets_a_full_grace_since_this_start_before_another_off() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.switches["node7", "bmc"].stuck = set()
+    rules = replace(RULES, fencing=replace(FENCING, agent_timeout_s=1.0, kill_after_s=1.0))
+    scene = Scene(NODE, rules=rules, after=before, at=before.now + 5.0)
+    started_at = scene.now
+    scene.run(120)
+    offs = [at for at, action in scene.switches["node7", "bmc"].commands if action == "off"]
+
+    assert len(offs) == 2
+    assert offs[1] - started_at >= NODE.grace.period_s
+    assert scene.outcomes() == ["done"]
+
+
+def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.switches["node7", "bmc"].stuck = set()
+    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=200.0), after=before, at=before.now + 5)
+    scene.run(199)
+    assert scene.commands() == ["off"]
+    scene.run(60)
+
+    assert scene.commands() == ["off", "off", "on"]
+
+
+def test_a_restoring_operation_goes_on_restoring() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.boots = False
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene = killed_when(before, "fence.restoring")
+    scene.boots = False
+    scene.until("fence.closed")
+
+    assert scene.commands(switch="a")[0] == "off"
+    assert scene.switches["node7", "a"].power is PowerStatus.ON
+    assert scene.outcomes() == ["failed"]
+
+
+def test_killed_while_the_second_supply_is_awaited_it_is_awaited_on() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "b"].late_s = 3.0
+    scene = killed_when(before, "fence.on_proven")
+    assert scene.fields("fence.continued")[0]["phase"] == "proven on"
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]
+    assert scene.switches["node7", "b"].power is PowerStatus.ON
+
+
+def test_a_late_reply_from_before_the_end_of_a_stage_is_told_and_proves_nothing() -> None:
+    scene = killed_when(dying(), "fence.intended")
+    late = AgentReplied(
+        "node7",
+        "op_1_1",
+        99,
+        "bmc",
+        FenceAction.STATUS,
+        Reply(result=AgentResult.OK, power=PowerStatus.OFF),
+    )
+    told = scene.put(late)
+
+    assert [order.event for order in told if isinstance(order, Record)] == ["fence.agent_executed"]
+    assert scene.status() == "powering_off"
+
+
+def test_a_persons_off_is_carried_to_its_end() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    ask = PowerRequested(request=1, host="node7", action=Action.OFF, by="ann", reason="dust")
+    before.put(ask)
+    scene = killed_when(before, "fence.intended")
+    scene.run(120)
+
+    assert scene.outcomes() == ["done"]
+    assert scene.status() == "maintenance"
+
+
+def test_a_persons_on_is_carried_to_its_end() -> None:
+    before = Scene(NODE)
+    before.alive["node7"] = False
+    before.switches["node7", "bmc"].power = PowerStatus.OFF
+    before.put(PowerRequested(request=1, host="node7", action=Action.ON, by="ann"))
+    scene = killed_when(before, "fence.intended")
+    assert scene.status() == "powering_on"
+    scene.run(60)
+
+    assert "off" not in scene.commands()
+    assert scene.status() == "up"
+
+
+def test_an_operation_of_a_host_that_the_inventory_lacks_is_not_forgotten() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    scene = Scene(host("node1"), after=before, at=before.now + 60.0)
+    (alert,) = scene.fleet.alerts()
+    assert alert.name == "left_off"
+    assert "node7" in alert.reason
+    scene.load(host("node1"), NODE)
+    scene.run(120)
+
+    assert scene.fleet.alerts() == ()
+    assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+
+
+def test_booting_is_kept_and_runs_its_full_length_anew() -> None:
+    before = dying()
+    before.boots = False
+    scene = killed_when(before, "fence.closed")
+    scene.boots = False
+    scene.run(59)
+    assert scene.status() == "booting"
+    scene.run(3)
+
+    assert scene.status() == "connecting"
+
+
+def test_quiet_time_is_kept_and_runs_its_full_length_anew() -> None:
+    node = replace(NODE, boot_timeout_s=1.0)
+    before = Scene(node, rules=replace(RULES, fencing=replace(FENCING, quiet_time_s=100.0)))
+    before.run(10)
+    before.kill()
+    before.boots = False
+    scene = killed_when(before, "fence.closed")
+    scene.boots = False
+    scene.run(98)
+    assert scene.holds() == ["quiet_time"]
+    scene.run(3)
+
+    assert "fence.opened" in scene.events()
+
+
+def test_maintenance_is_kept_and_ends_by_the_wall_clock() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    expires_at = WALL.replace(hour=1)  # one hour after the wall clock's zero
+    asked = MaintenanceRequested(
+        request=1, host="node7", by="ann", reason="disk", for_s=2600.0, expires_at=expires_at
+    )
+    before.put(asked)
+    scene = Scene(NODE, after=before, at=3500.0)
+    assert scene.status() == "maintenance"
+    scene.run(101)
+
+    assert scene.status() == "up"
+    assert scene.fields("maintenance.ended")[0]["reason"] == "its time is over"
+
+
+def test_a_host_that_was_left_off_says_so_after_a_restart() -> None:
+    memory = SaveHost(host="node7", fingerprint=NODE.fingerprint, left_off=True)
+    before = Scene(NODE)
+    before.memories["node7"] = memory
+    before.alive["node7"] = False
+    scene = Scene(NODE, after=before)
+
+    assert scene.alerts() == {"left_off"}
+
+
+def test_a_known_host_is_not_unknown_after_a_restart_and_a_redefined_one_is() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    assert Scene(NODE, after=before).status() == "connecting"
+    assert Scene(replace(NODE, address="10.0.9.9"), after=before).status() == "unknown"
+
+
+def test_a_document_that_lacks_everything_is_read_as_nothing_done() -> None:
+    saved = SaveOperation(
+        id="op_1_1",
+        host="node7",
+        action=Action.RESTART,
+        cause=Cause.AUTOMATIC,
+        reason="",
+        by="",
+        outcome=None,
+        document={},
+    )
+    operation = resume(saved, NODE, FENCING, 5.0)
+
+    assert operation.sent_off == frozenset()
+    assert operation.proven_off_at is None
+    assert operation.until_at == 5.0
+
+
+def test_an_agent_that_the_inventory_has_lost_is_not_waited_for() -> None:
+    document = {"switched": ["bmc", "old"], "restoring": Outcome.FAILED, "proven_on": True}
+    saved = SaveOperation(
+        id="op_1_1",
+        host="node7",
+        action=Action.RESTART,
+        cause=Cause.AUTOMATIC,
+        reason="",
+        by="",
+        outcome=None,
+        document=document,
+    )
+    operation = resume(saved, NODE, FENCING, 5.0)
+
+    assert operation.sent_off == {"bmc"}
+    assert operation.restoring is Outcome.FAILED
+    assert operation.proven_on_at == 5.0
+
+
+def test_a_reload_does_not_disturb_an_operation() -> None:
+    scene = dying()
+    scene.until("fence.intended")
+    scene.put(InventoryLoaded({}, scene.rules))
+    assert scene.fleet.host("node7") is not None
+    scene.run(30)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.fleet.host("node7") is None

@@ -1,0 +1,141 @@
+"""Behaviour 1: is it alive?"""
+
+from __future__ import annotations
+
+import pytest
+
+from pmwatchd.core import watch
+from pmwatchd.core.events import Answered, DeadlineReached, ObserverPaused, Silent
+from pmwatchd.core.model import Grace, Liveness
+from pmwatchd.core.watch import Booting, Connecting, NonResponsive, Unknown, Up
+from tests.core.scene import host
+
+NODE = host(grace=Grace(period_s=60.0, failures=3))
+SILENT = Silent("node7", last_answer_at=95.0)
+
+
+def test_the_first_answer_makes_an_unknown_host_up() -> None:
+    assert watch.step(NODE, Unknown(0), Answered("node7", 100), 100) == Up(100)
+
+
+def test_an_unknown_host_stays_unknown_however_long_it_is_silent() -> None:
+    state = watch.step(NODE, Unknown(0), Silent("node7", None), 100)
+    for now in range(105, 1000, 5):
+        state = watch.step(NODE, state, Silent("node7", None), now)
+
+    assert isinstance(state, Unknown)
+    assert watch.deadline(NODE, state) is None
+
+
+def test_one_missed_heartbeat_begins_the_grace_period_at_the_last_answer() -> None:
+    assert watch.step(NODE, Up(10), SILENT, 100) == Connecting(100, base_at=95, failures=1)
+
+
+def test_a_host_that_answered_before_anybody_counted_begins_its_grace_when_it_came_up() -> None:
+    state = watch.step(NODE, Up(10), Silent("node7", None), 12)
+
+    assert state == Connecting(12, base_at=10, failures=1)
+
+
+def test_another_answer_changes_nothing() -> None:
+    assert watch.step(NODE, Up(10), Answered("node7", 100), 100) == Up(10)
+
+
+@pytest.mark.parametrize(
+    "silent", [Connecting(0, 0, 2), NonResponsive(0, 0), Booting(0, 600), Unknown(0)]
+)
+def test_one_answer_is_enough(silent: watch.Watch) -> None:
+    assert watch.step(NODE, silent, Answered("node7", 50), 50) == Up(50)
+
+
+def test_grace_does_not_end_by_count_alone() -> None:
+    state = Connecting(100, base_at=95, failures=30)
+
+    assert watch.step(NODE, state, SILENT, 154.9) == Connecting(100, 95, failures=31)
+
+
+def test_grace_does_not_end_by_time_alone() -> None:
+    state = Connecting(100, base_at=95, failures=1)
+
+    assert watch.step(NODE, state, DeadlineReached(), 500) == state
+    assert watch.step(NODE, state, SILENT, 500) == Connecting(100, 95, failures=2)
+    assert watch.deadline(NODE, state) is None
+
+
+def test_grace_ends_when_both_limits_are_reached() -> None:
+    state = Connecting(100, base_at=95, failures=2)
+
+    assert watch.step(NODE, state, SILENT, 155) == NonResponsive(155, base_at=95)
+
+
+def test_time_ends_the_grace_of_a_host_whose_misses_are_enough() -> None:
+    state = Connecting(100, base_at=95, failures=3)
+
+    assert watch.deadline(NODE, state) == 155
+    assert watch.step(NODE, state, DeadlineReached(), 154) == state
+    assert watch.step(NODE, state, DeadlineReached(), 155) == NonResponsive(155, base_at=95)
+
+
+def test_extra_grace_is_added() -> None:
+    slow = host(grace=Grace(period_s=60.0, failures=3), extra_grace_s=30.0)
+
+    assert watch.deadline(slow, Connecting(100, base_at=95, failures=3)) == 185
+
+
+def test_a_non_responsive_host_stays_so_while_it_is_silent() -> None:
+    assert watch.step(NODE, NonResponsive(155, 95), SILENT, 400) == NonResponsive(155, 95)
+    assert watch.step(NODE, NonResponsive(155, 95), DeadlineReached(), 400) == NonResponsive(
+        155, 95
+    )
+
+
+def test_a_booting_host_may_be_silent_until_its_boot_timeout() -> None:
+    booting = watch.power_on(NODE, 100)
+
+    assert booting == Booting(100, until_at=160)
+    assert watch.deadline(NODE, booting) == 160
+    assert watch.step(NODE, booting, SILENT, 159) == booting
+
+
+def test_after_the_boot_timeout_a_full_grace_period_begins() -> None:
+    booting = Booting(100, until_at=160)
+
+    assert watch.step(NODE, booting, DeadlineReached(), 160) == Connecting(160, base_at=160)
+    assert watch.step(NODE, booting, SILENT, 161) == Connecting(161, base_at=161)
+
+
+LONG = ObserverPaused(for_s=10.1)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Connecting(100, 95, failures=9), Connecting(100, base_at=200)),
+        (NonResponsive(155, 95), Connecting(200, base_at=200)),
+        (Unknown(5, failures=9), Unknown(200)),
+        (Booting(100, until_at=160), Booting(100, until_at=170.1)),
+        (Up(10), Up(10)),
+    ],
+)
+def test_silence_counted_while_nobody_listened_is_forgotten(
+    before: watch.Watch, after: watch.Watch
+) -> None:
+    assert watch.step(NODE, before, LONG, 200) == after
+
+
+def test_a_pause_of_up_to_two_intervals_is_no_pause() -> None:
+    state = Connecting(100, 95, failures=2)
+
+    assert watch.step(NODE, state, ObserverPaused(for_s=10.0), 110) == state
+
+
+def test_every_state_has_its_word() -> None:
+    states: list[watch.Watch] = [
+        Unknown(0),
+        Up(0),
+        Connecting(0, 0),
+        NonResponsive(0, 0),
+        Booting(0, 1),
+    ]
+
+    assert [watch.liveness(state) for state in states] == list(Liveness)

@@ -1,0 +1,54 @@
+"""A scenario of the lab fails when the daemon is broken: its success means something."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pmwatchd
+
+BREAKAGES = {
+    "it ends at its start": ("app.py", "raise SystemExit(1)"),
+    "it never executes an agent": (
+        "io/agents.py",
+        """
+async def _nothing(self, agent, action, proxy):
+    return Reply(result=AgentResult.GARBAGE)
+FenceAgents.execute = _nothing
+""",
+    ),
+    "it takes every word for a proof of off": (
+        "core/verdict.py",
+        """
+def power_of(exit_code, stdout):
+    return PowerStatus.OFF
+""",
+    ),
+}
+
+
+@pytest.mark.parametrize("breakage", BREAKAGES)
+def test_the_lab_says_so_when_the_daemon_is_broken(breakage: str, tmp_path: Path) -> None:
+    file, code = BREAKAGES[breakage]
+    shutil.copytree(Path(pmwatchd.__file__).parent, tmp_path / "pmwatchd")
+    with (tmp_path / "pmwatchd" / file).open("a") as source:
+        source.write(f"\n\n{code}\n")
+
+    played = subprocess.run(
+        [sys.executable, "-m", "pmwatchd", "lab", "--scenario", "dead-host", "--json"],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        timeout=120,
+    )
+
+    assert played.returncode != 0
+    last = json.loads(played.stdout.splitlines()[-1])
+    assert last["result"] != "ok"

@@ -1,0 +1,51 @@
+"""What a test of SSH needs beside a proxy: its name as the core says it, and an ear."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from pmwatchd.core.model import Candidate, ProbeResult, ProxySource
+from pmwatchd.core.orders import Record
+from pmwatchd.io.ssh import SshTransport
+from tests.kit.proxy import Proxy
+
+Build = Callable[..., SshTransport]
+
+
+@dataclass
+class Ledger:
+    """Everything that a transport counted and told."""
+
+    connections: list[int] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+    def connected(self, proxies: int) -> None:
+        self.connections.append(proxies)
+
+    def tell(self, record: Record) -> None:
+        self.records.append(record)
+
+    def events(self) -> list[str]:
+        return [record.event for record in self.records]
+
+    def heartbeat(self, result: ProbeResult, took_s: float) -> None:
+        raise NotImplementedError
+
+    def start_delay(self, late_s: float) -> None:
+        raise NotImplementedError
+
+    def commit(self, took_s: float) -> None:
+        raise NotImplementedError
+
+
+def candidate(proxy: Proxy) -> Candidate:
+    """Name a proxy as the core does."""
+    return Candidate(
+        name=proxy.name,
+        source=ProxySource.CLUSTER,
+        address=proxy.address,
+        port=proxy.port,
+        user=getpass.getuser(),
+    )

@@ -1,0 +1,337 @@
+"""The one door to power: behaviour.md sections 5 and 6."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import pytest
+import pytest_asyncio
+
+from pmwatchd.core.events import AgentReplied, Event, HostProbed
+from pmwatchd.core.model import (
+    AgentResult,
+    Candidate,
+    FenceAction,
+    FenceAgent,
+    Heartbeat,
+    Host,
+    PowerStatus,
+    ProbeResult,
+    ProxyResult,
+    ProxySource,
+    Reply,
+)
+from pmwatchd.core.orders import ProbeHost, ReportNext, RunAgent
+from pmwatchd.errors import ProxyError
+from pmwatchd.runner import Runner
+
+BMC = FenceAgent(name="bmc", type="ipmilan", address="10.0.0.1")
+OK = Reply(result=AgentResult.OK)
+HOST = Host(name="node7", address="10.0.0.7", heartbeat=Heartbeat(probes=()))
+
+
+def chain(*names: str) -> tuple[Candidate, ...]:
+    return tuple(Candidate(name=name, source=ProxySource.CLUSTER) for name in names)
+
+
+def order(
+    *names: str,
+    action: FenceAction = FenceAction.OFF,
+    agent: FenceAgent = BMC,
+    host: str = "node7",
+) -> RunAgent:
+    return RunAgent(
+        host=host, operation="op_1", turn=3, agent=agent, action=action, chain=chain(*names)
+    )
+
+
+class Iron:
+    """Proxies and a device that do what the test scripted for each proxy."""
+
+    def __init__(self) -> None:
+        self.script: dict[str, Reply | Exception] = {}
+        self.asked: list[str] = []
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+        self.asked.append(f"{agent.name} {action} {proxy.name}")
+        await self.gate.wait()
+        outcome = self.script.get(proxy.name, OK)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Ears:
+    """A prober that hears what the test says."""
+
+    def __init__(self) -> None:
+        self.reported: list[str] = []
+
+    async def probe(self, host: Host) -> ProbeResult:
+        return ProbeResult.ALIVE if host.name == "node7" else ProbeResult.SILENT
+
+    def report_next(self, host: str) -> None:
+        self.reported.append(host)
+
+    def watch(self, hosts: Mapping[str, Host]) -> None:
+        raise NotImplementedError
+
+    def last_answer_at(self, host: str) -> float | None:
+        raise NotImplementedError
+
+
+class Bench:
+    """A runner between scripted iron and an inbox."""
+
+    def __init__(self) -> None:
+        self.iron = Iron()
+        self.ears = Ears()
+        self.inbox: asyncio.Queue[Event] = asyncio.Queue()
+        self.runner = Runner(
+            agents=self.iron,
+            inbox=self.inbox.put_nowait,
+            prober=self.ears,
+            clock=asyncio.get_running_loop().time,
+        )
+        self.task = asyncio.create_task(self.runner.run())
+
+    async def reply(self) -> Reply:
+        event = await self.inbox.get()
+        assert isinstance(event, AgentReplied)
+        return event.reply
+
+    async def carry_out(self, act: RunAgent) -> Reply:
+        self.runner.carry_out(act)
+        return await self.reply()
+
+    @staticmethod
+    async def settle() -> None:
+        """Let every task that can run do so."""
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
+@pytest_asyncio.fixture
+async def bench() -> AsyncIterator[Bench]:
+    """Yield a running runner, cancelled after the test."""
+    bench = Bench()
+    await bench.settle()
+    yield bench
+    bench.task.cancel()
+    await asyncio.gather(bench.task, return_exceptions=True)
+
+
+async def test_an_order_is_answered_with_its_own_turn(bench: Bench) -> None:
+    bench.runner.carry_out(order("node2"))
+
+    event = await bench.inbox.get()
+    assert isinstance(event, AgentReplied)
+    assert (event.host, event.operation, event.turn) == ("node7", "op_1", 3)
+    assert (event.agent, event.action) == ("bmc", FenceAction.OFF)
+
+
+async def test_the_first_proxy_that_runs_the_agent_takes_it(bench: Bench) -> None:
+    reply = await bench.carry_out(order("node2", "node3"))
+
+    assert bench.iron.asked == ["bmc off node2"]
+    assert reply.proxy == "node2"
+    assert [one.result for one in reply.tries] == [ProxyResult.OK]
+
+
+async def test_a_proxy_that_fails_moves_the_walk_on_and_is_named(bench: Bench) -> None:
+    bench.iron.script["node2"] = ProxyError(ProxyResult.HOST_KEY, "node2: another host key")
+
+    reply = await bench.carry_out(order("node2", "node3"))
+
+    assert reply.result is AgentResult.OK
+    assert [(one.proxy, one.result) for one in reply.tries] == [
+        ("node2", ProxyResult.HOST_KEY),
+        ("node3", ProxyResult.OK),
+    ]
+
+
+async def test_when_every_proxy_fails_all_are_named_with_their_reasons(bench: Bench) -> None:
+    bench.iron.script = {
+        "node2": ProxyError(ProxyResult.UNREACHABLE, "refused"),
+        "engine": ProxyError(ProxyResult.NOT_INSTALLED, "no fence_ipmilan"),
+    }
+
+    reply = await bench.carry_out(order("node2", "engine"))
+
+    assert reply.result is AgentResult.NO_PROXY
+    assert reply.proxy is None
+    assert [one.reason for one in reply.tries] == ["refused", "no fence_ipmilan"]
+    assert reply.text == "node2: refused; engine: no fence_ipmilan"
+
+
+async def test_an_empty_chain_is_no_proxy(bench: Bench) -> None:
+    reply = await bench.carry_out(order())
+
+    assert (reply.result, reply.tries) == (AgentResult.NO_PROXY, ())
+
+
+@pytest.mark.parametrize(
+    "result",
+    [
+        AgentResult.ERROR,
+        AgentResult.UNREACHABLE,
+        AgentResult.UNSUPPORTED,
+        AgentResult.GARBAGE,
+    ],
+)
+async def test_a_proxy_whose_agent_fails_may_not_reach_the_device_so_the_next_is_tried(
+    bench: Bench, result: AgentResult
+) -> None:
+    bench.iron.script["node2"] = Reply(result=result)
+
+    reply = await bench.carry_out(order("node2", "node3"))
+
+    assert (reply.result, reply.proxy) == (AgentResult.OK, "node3")
+
+
+@pytest.mark.parametrize(
+    "result", [AgentResult.AUTH_ERROR, AgentResult.TIMEOUT, AgentResult.KILLED]
+)
+@pytest.mark.parametrize("action", list(FenceAction))
+async def test_a_refused_password_or_an_unknown_outcome_ends_the_walk(
+    bench: Bench, result: AgentResult, action: FenceAction
+) -> None:
+    bench.iron.script["node2"] = Reply(result=result)
+
+    reply = await bench.carry_out(order("node2", "node3", action=action))
+
+    assert reply.result is result
+    assert len(bench.iron.asked) == 1
+
+
+async def test_the_last_that_ran_speaks_even_if_later_proxies_could_not_run(bench: Bench) -> None:
+    bench.iron.script = {
+        "node2": Reply(result=AgentResult.UNREACHABLE, text="silent"),
+        "node3": Reply(result=AgentResult.ERROR, text="why"),
+        "engine": ProxyError(ProxyResult.NOT_INSTALLED, "no fence_ipmilan"),
+    }
+
+    reply = await bench.carry_out(order("node2", "node3", "engine"))
+
+    assert (reply.result, reply.text, reply.proxy) == (AgentResult.ERROR, "why", "node3")
+    assert {one.proxy for one in reply.tries} == {"node2", "node3", "engine"}
+
+
+async def test_orders_for_different_devices_run_in_parallel(bench: Bench) -> None:
+    bench.iron.gate.clear()
+    other = FenceAgent(name="bmc2", type="ipmilan", address="10.0.0.2")
+    bench.runner.carry_out(order("node2"))
+    bench.runner.carry_out(order("node2", agent=other))
+    await bench.settle()
+
+    assert len(bench.iron.asked) == 2
+    assert bench.runner.running == {"node2": 2}
+
+
+async def test_orders_for_one_device_run_one_after_the_other_off_before_polls(
+    bench: Bench,
+) -> None:
+    bench.iron.gate.clear()
+    outlet = FenceAgent(name="outlet", type="ipmilan", address="10.0.0.1", plug="2")
+    bench.runner.carry_out(order("node2", action=FenceAction.STATUS))
+    bench.runner.carry_out(order("node3", action=FenceAction.STATUS))
+    bench.runner.carry_out(order("node2", agent=outlet))
+    await bench.settle()
+    assert bench.iron.asked == ["bmc status node2"]
+
+    bench.iron.gate.set()
+    for _ in range(3):
+        await bench.reply()
+    assert bench.iron.asked[1:] == ["outlet off node2", "bmc status node3"]
+    assert bench.runner.running == {}
+
+
+async def test_a_second_command_to_one_switch_is_a_bug(bench: Bench) -> None:
+    bench.iron.gate.clear()
+    bench.runner.carry_out(order("node2"))
+
+    with pytest.raises(RuntimeError, match="switched already"):
+        bench.runner.carry_out(order("node2", action=FenceAction.ON))
+
+
+async def test_polls_and_other_hosts_agents_are_no_second_command(bench: Bench) -> None:
+    bench.runner.carry_out(order("node2"))
+    bench.runner.carry_out(order("node2", action=FenceAction.STATUS))
+    bench.runner.carry_out(order("node2", host="node8"))
+    for _ in range(3):
+        await bench.reply()
+
+    await bench.carry_out(order("node2", action=FenceAction.ON))
+
+
+async def test_a_bug_in_a_task_ends_the_runner(bench: Bench) -> None:
+    bench.iron.script["node2"] = ZeroDivisionError()
+    bench.runner.carry_out(order("node2"))
+
+    with pytest.raises(ExceptionGroup) as ended:
+        await bench.task
+    assert ended.group_contains(ZeroDivisionError)
+    assert bench.inbox.empty()
+
+
+async def test_a_fresh_heartbeat_is_reported(bench: Bench) -> None:
+    bench.runner.carry_out(ProbeHost(host=HOST, operation="op_1", turn=5))
+
+    assert await bench.inbox.get() == HostProbed(
+        host="node7", operation="op_1", turn=5, result=ProbeResult.ALIVE
+    )
+
+
+async def test_the_next_answer_of_a_host_is_asked_for(bench: Bench) -> None:
+    bench.runner.carry_out(ReportNext("node7"))
+
+    assert bench.ears.reported == ["node7"]
+
+
+async def test_orders_given_before_it_runs_are_carried_out() -> None:
+    bench = Bench()
+    bench.runner.carry_out(order("node2"))
+
+    assert (await bench.reply()).proxy == "node2"
+    bench.task.cancel()
+
+
+async def test_draining_waits_for_what_runs_and_begins_nothing_more(bench: Bench) -> None:
+    bench.iron.gate.clear()
+    bench.runner.carry_out(order("node2"))
+    await bench.settle()
+    draining = asyncio.create_task(bench.runner.drain(60.0))
+    await bench.settle()
+    bench.runner.carry_out(order("node3", host="node8"))
+    assert not draining.done()
+
+    bench.iron.gate.set()
+    await draining
+    assert (await bench.reply()).proxy == "node2"
+    assert bench.iron.asked == ["bmc off node2"]
+
+
+async def test_draining_leaves_what_does_not_end_in_time(bench: Bench) -> None:
+    bench.iron.gate.clear()
+    bench.runner.carry_out(order("node2"))
+    await bench.settle()
+
+    await bench.runner.drain(0.0)
+
+    assert bench.inbox.empty()
+    assert bench.runner.running == {"node2": 1}
+
+
+async def test_draining_with_nothing_running_ends_at_once(bench: Bench) -> None:
+    await bench.runner.drain(60.0)
+
+
+async def test_what_a_reading_proved_is_handed_on(bench: Bench) -> None:
+    bench.iron.script["node2"] = Reply(result=AgentResult.OK, power=PowerStatus.OFF, exit_code=2)
+
+    reply = await bench.carry_out(order("node2", action=FenceAction.STATUS))
+
+    assert (reply.power, reply.exit_code) == (PowerStatus.OFF, 2)
