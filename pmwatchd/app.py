@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -44,7 +45,7 @@ from pmwatchd.observe.stream import EventStream
 from pmwatchd.ports import Reloaded
 from pmwatchd.runner import Runner
 
-NEEDS_RESTART = ("state_dir", "ssh", "api", "metrics", "log")
+NEEDS_RESTART = ("state_dir", "api", "metrics", "log")
 """Parts of the main file that a running daemon does not change."""
 
 
@@ -106,6 +107,14 @@ def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
     return leaves
 
 
+def _ssh_options(settings: config.Settings) -> SshOptions:
+    return SshOptions(
+        private_key=_ssh_key(settings.ssh.private_key),
+        known_hosts=settings.ssh.known_hosts,
+        connect_timeout_s=settings.ssh.connect_timeout,
+    )
+
+
 def _ssh_key(key: Path | config.SecretRef) -> Path:
     """
     Find the file of the SSH key.
@@ -137,6 +146,7 @@ class Daemon:
         self._metrics = Metrics(self._registry, lambda: self._engine, per_host=per_host)
         self._stream = EventStream()
         self._engine: Engine | None = None
+        self._ssh: SshTransport | None = None
         self._reloading = asyncio.Lock()
 
     async def run(self) -> None:
@@ -149,12 +159,8 @@ class Daemon:
             def inbox(event: Event) -> None:  # the engine is built last: it needs all the others
                 engine.put(event)
 
-            options = SshOptions(
-                private_key=_ssh_key(settings.ssh.private_key),
-                known_hosts=settings.ssh.known_hosts,
-                connect_timeout_s=settings.ssh.connect_timeout,
-            )
-            ssh = SshTransport(options, meter=self._metrics, tell=self._tell)
+            options = _ssh_options(settings)
+            ssh = self._ssh = SshTransport(options, meter=self._metrics, tell=self._tell)
             stack.push_async_callback(ssh.close)
             agent_dir = str(settings.fencing.agent_dir)
             scheduler = Scheduler(listen=inbox, meter=self._metrics, clock=self._clock.now)
@@ -207,6 +213,8 @@ class Daemon:
         self._tell_inventory()
         scheduler.watch(self._configuration.hosts)
         engine.put(self._inventory())
+        gc.collect()
+        gc.freeze()  # a large inventory stays; looking through it again and again would cost pauses
         async with asyncio.TaskGroup() as tasks:
             loop = tasks.create_task(engine.run(), name="engine")
             door = tasks.create_task(runner.run(), name="runner")
@@ -286,10 +294,16 @@ class Daemon:
             for part in NEEDS_RESTART
             if getattr(old.settings, part) != getattr(new.settings, part)
         ]
+        try:
+            options = _ssh_options(new.settings)
+            scheduler.watch(new.hosts)
+        except PmwatchdError as error:  # a capability or a credential that only now is needed
+            fault = Fault(str(self._file), "reload", str(error), "Mend it and reload again")
+            return Reloaded(faults=(fault,))
         self._configuration = new
-        scheduler.watch(new.hosts)
-        if self._engine is not None:
+        if self._engine is not None and self._ssh is not None:
             self._engine.put(self._inventory())
+            self._ssh.use(options)
         warnings = (*new.warnings, *fixed)
         return Reloaded(added=added, changed=changed, removed=removed, warnings=warnings)
 

@@ -164,6 +164,8 @@ class AgentBuilder:
                 )
             else:
                 options[name] = self._option(draft, name, found)
+        if known is not None and "power_wait" in known:
+            options["power_wait"] = "0"
         return options, draft.value(tree, "settle", settle_s)
 
     def _option(self, draft: Draft, name: str, found: Leaf) -> str | SecretStr:

@@ -136,7 +136,7 @@ class Fleet:
 
     def _save(self, machine: Machine, now: float) -> None:
         memory = machine.memory(now)
-        if memory != machine.saved and memory != SaveHost(host=machine.name):
+        if memory != (machine.saved or SaveHost(host=machine.name)):
             machine.saved = memory
             self._site.orders.append(memory)
 

@@ -290,7 +290,10 @@ class Host:
     @property
     def fingerprint(self) -> str:
         """Where and how it is asked; a host that changes it is ``unknown`` again."""
-        probes = (f"{p.type}://{p.address}:{p.port or ''}{p.path}" for p in self.heartbeat.probes)
+        probes = (
+            f"{p.type}{'+tls' if p.tls else ''}://{p.address}:{p.port or ''}{p.path}"
+            for p in self.heartbeat.probes
+        )
         return "|".join([self.address, *sorted(probes)])
 
     @property

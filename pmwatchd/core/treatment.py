@@ -90,7 +90,11 @@ def _forget_what_is_over(machine: Machine, now: float) -> None:
 
 def _watch(site: Site, machine: Machine, watch: watching.Watch, now: float) -> None:
     """Enter a state of the watch and tell what is worth telling."""
-    before, machine.watch = machine.watch, watch
+    before = machine.watch
+    if isinstance(watch, watching.Connecting) and machine.fingerprint != machine.host.fingerprint:
+        # it was powered on without ever having answered here: nothing to miss
+        watch = watching.Unknown(now)
+    machine.watch = watch
     if type(before) is type(watch):
         return
     match watch:

@@ -22,7 +22,7 @@ from pmwatchd.lab.site import Site, Wire
 from pmwatchd.lab.story import Story
 from pmwatchd.lab.verdict import Verdict
 
-_LIMIT_S = 40.0
+_LIMIT_S = 30.0
 _START_LIMIT_S = 20.0
 
 

@@ -47,7 +47,7 @@ def _proxy_failed(line: Line) -> str:
 
 
 def _off_proven(line: Line) -> str:
-    return f"{line.get('host')} is proven off: read off twice, nothing answers"
+    return f"{line.get('host')} is proven off: it was read off twice"
 
 
 def _off_failed(line: Line) -> str:
@@ -161,7 +161,7 @@ class JsonStory:
         self._write({"event": "lab.began", "title": title, "message": plot})
 
     def happened(self, happening: Happening) -> None:
-        """One object, with the fields of the daemon's own line."""
+        """One object; the rest of the daemon's own line is a part of it."""
         if happening.level == "debug":
             return
         fields = {k: v for k, v in happening.fields.items() if k not in _OUR_OWN}
@@ -173,7 +173,8 @@ class JsonStory:
                 "level": happening.level,
                 "message": happening.message,
                 **({"host": happening.host} if happening.host else {}),
-                **fields,
+                # Apart, because an agent's execution has a result as well.
+                **({"fields": fields} if fields else {}),
             }
         )
 

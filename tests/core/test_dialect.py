@@ -82,6 +82,7 @@ def test_secure_means_ssh_or_ssl_depending_on_the_type(agent_type: str | None, n
         *("action", "option", "Option", "ACTION", " action "),
         *("ip", "ipaddr", "address", "ipport", "username", "login", "password", "passwd"),
         *("plug", "port", "slot", "port_as_ip", "port-as-ip", "nodename"),
+        "missing_as_off",
         *("password_script", "passwd_script", "password-script", "SNMP-PRIV-PASSWD-SCRIPT"),
         *("ipmitool_path", "sudo-path", "debug_file", "debug", "status_file", "identity_file"),
         *("exec", "ssh_options", "ssh-options", "runonfail", "logfile"),
@@ -93,7 +94,18 @@ def test_an_option_that_is_ours_or_runs_or_writes_is_forbidden_in_any_spelling(n
 
 
 @pytest.mark.parametrize(
-    "name", ["lanplus", "cipher", "power_wait", "method", "ssl", "secure", "tls1.0", "tenantId"]
+    "name",
+    [
+        "lanplus",
+        "cipher",
+        "power_wait",
+        "method",
+        "ssl",
+        "secure",
+        "tls1.0",
+        "tenantId",
+        "api_path",
+    ],
 )
 def test_other_options_are_permitted(name: str) -> None:
     assert forbidden_option(name) is None

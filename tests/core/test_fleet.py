@@ -12,11 +12,13 @@ from pmwatchd.core.events import (
     HostProbed,
     JournalFailed,
     JournalRecovered,
+    MaintenanceEndRequested,
+    MaintenanceRequested,
     ObserverPaused,
     PowerRequested,
 )
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Action, Grace, PowerManagement, ProbeResult
+from pmwatchd.core.model import Action, Grace, PowerManagement, PowerStatus, ProbeResult
 from pmwatchd.core.orders import ProbeHost, RunAgent
 from pmwatchd.core.site import Site
 from pmwatchd.core.watch import Up
@@ -121,6 +123,30 @@ def test_news_of_hosts_that_nobody_watches_is_ignored() -> None:
 
     assert scene.fleet.host("ghost") is None
     assert scene.status() == "unknown"
+
+
+def test_a_host_that_was_powered_on_and_never_answered_here_is_unknown_again() -> None:
+    scene = Scene(NODE)
+    scene.kill()
+    scene.boots = False
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.ON, by="ann"))
+    scene.run(30)
+    assert scene.status() == "booting"
+    scene.run(300)
+
+    assert scene.status() == "unknown"
+    assert scene.commands() == ["on"]
+
+
+def test_what_became_ordinary_again_is_saved_as_well() -> None:
+    scene = Scene(NODE)
+    scene.kill()
+    scene.put(MaintenanceRequested(request=1, host="node7", by="ann", reason="disk"))
+    assert scene.memories["node7"].maintenance
+    scene.put(MaintenanceEndRequested(request=2, host="node7", by="ann"))
+
+    assert not scene.memories["node7"].maintenance
 
 
 # journal -----------------------------------------------------------------------------------
