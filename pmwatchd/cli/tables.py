@@ -32,7 +32,9 @@ _GAP = "  "
 
 def painted(word: str, width: int = 0) -> str:
     """Give a status its colour, after filling it up to *width*."""
-    return click.style(word.ljust(width), fg=_COLOURS.get(word))
+    colour = _COLOURS.get(word)
+    filled = word.ljust(width)
+    return click.style(filled, fg=colour) if colour else filled
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

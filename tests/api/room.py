@@ -13,8 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 from prometheus_client import CollectorRegistry
 
 from pmwatchd.api.app import build_app
-from pmwatchd.core.orders import Record
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Record, Told
 from pmwatchd.errors import JournalError
 from pmwatchd.observe.metrics import Metrics
 from pmwatchd.observe.stream import EventStream

@@ -11,8 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pmwatchd.core.model import ProbeResult
-from pmwatchd.core.orders import Record, Value
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Record, Told, Value
 from pmwatchd.io.journal import SqliteJournal
 from pmwatchd.ports import Entry
 

@@ -36,8 +36,7 @@ from pmwatchd.core.model import (
     Outcome,
     PowerManagement,
 )
-from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Told
 from pmwatchd.core.views import HostView, MaintenanceView, OperationView, RaisedAlert
 from pmwatchd.observe.stream import EventStream
 from pmwatchd.ports import Entry, Health, Reloaded, Row

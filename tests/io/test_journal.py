@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from pmwatchd.core.model import Action, Cause, Outcome, ProbeResult
-from pmwatchd.core.orders import Record, SaveHost, SaveOperation, Value
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Record, SaveHost, SaveOperation, Told, Value
 from pmwatchd.io.journal import SqliteJournal, store
 from pmwatchd.ports import Entry, Remembered
 

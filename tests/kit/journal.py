@@ -9,8 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pmwatchd.core.model import Action, Cause, Outcome, ProbeResult
-from pmwatchd.core.orders import Record, SaveOperation
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Record, SaveOperation, Told
 from pmwatchd.io.journal import SqliteJournal
 from pmwatchd.ports import Entry
 

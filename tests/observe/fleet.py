@@ -24,8 +24,7 @@ from pmwatchd.core.model import (
     Probe,
     ProbeType,
 )
-from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Value
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Told, Value
 from pmwatchd.core.views import Hold, HostView, OperationView, RaisedAlert
 from pmwatchd.ports import Health
 

@@ -11,8 +11,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from pmwatchd.core.model import Alert, Outcome, ProbeResult
-from pmwatchd.core.orders import Value
-from pmwatchd.core.orders import Told
+from pmwatchd.core.orders import Told, Value
 from pmwatchd.core.views import RaisedAlert
 from pmwatchd.observe.exposition import SLICE_MAX, expose
 from pmwatchd.observe.metrics import Metrics
