@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pmwatchd.core.events import (
+    AgentReplied,
     DeadlineReached,
     Event,
     JournalFailed,
@@ -22,6 +23,7 @@ from pmwatchd.core.events import (
     PersonEvent,
 )
 from pmwatchd.core.fleet import Fleet
+from pmwatchd.core.model import AgentResult, FenceAction, Reply
 from pmwatchd.core.orders import (
     Accepted,
     Act,
@@ -116,6 +118,7 @@ class Engine:
         self._waiting: dict[int, asyncio.Future[Accepted | Refused | PowerRead]] = {}
         self._pending = _Pending()
         self._passed_at: float | None = None
+        self._looked_at: float | None = None
         self._lag_s = 0.0
         self._stopping = False
 
@@ -137,6 +140,7 @@ class Engine:
     async def _gather(self) -> list[Event | Record]:
         """Wait for facts or for the earliest deadline, and say when we were late."""
         now = self._clock.now()
+        looked_at = now if self._looked_at is None else self._looked_at
         wake_at = now + PASS_EVERY_S
         due_at = self._fleet.next_deadline(now)
         if due_at is not None:
@@ -149,7 +153,9 @@ class Engine:
             pass
         while not self._inbox.empty():
             events.append(self._inbox.get_nowait())
-        self._lag_s = max(0.0, self._clock.now() - wake_at)
+        self._looked_at = self._clock.now()
+        # since the last look, not since this wait began: a pause likes to hit the commit
+        self._lag_s = max(0.0, self._looked_at - looked_at - PASS_EVERY_S)
         if self._lag_s > PASS_EVERY_S:
             events.insert(0, ObserverPaused(self._lag_s))
         events.append(DeadlineReached())
@@ -170,18 +176,21 @@ class Engine:
         """Make durable, then tell, then act, then answer."""
         entries = [self._entry(order) for order in orders if isinstance(order, _DURABLE)]
         unopened = await self._commit(entries)
+        undurable = bool(self._pending)
         for entry in entries:
             if isinstance(entry.order, Told):
                 for teller in self._tellers:
                     teller.tell(entry.order)
         for order in orders:
             match order:
+                case RunAgent(action=FenceAction.OFF) if undurable:
+                    self.put(_not_sent(order))
                 case RunAgent() | ProbeHost() if order.operation not in unopened:
                     self._carry_out(order)
                 case ReportNext():
                     self._carry_out(order)
                 case Answer():
-                    self._answer(order, unopened)
+                    self._answer(order, unopened, undurable=undurable)
                 case _:
                     pass
 
@@ -237,13 +246,16 @@ class Engine:
         kept = [e for e in entries if not isinstance(e.order, Told) or e.order.sequence is not None]
         self._pending.add(kept, unopened=frozenset())
 
-    def _answer(self, answer: Answer, unopened: frozenset[str]) -> None:
+    def _answer(self, answer: Answer, unopened: frozenset[str], *, undurable: bool) -> None:
         waiting = self._waiting.pop(answer.request, None)
         if waiting is None or waiting.done():
             return
         result = answer.result
         if isinstance(result, Accepted) and result.operation in unopened:
             reason = "the journal is not writable, so no new operation is begun"
+            result = Refused(type="journal-unwritable", reason=reason)
+        elif isinstance(result, Accepted) and result.operation is None and undurable:
+            reason = "the journal is not writable: it holds now, and a restart would forget it"
             result = Refused(type="journal-unwritable", reason=reason)
         waiting.set_result(result)
 
@@ -301,6 +313,20 @@ class Engine:
             oldest_open_at=self.wall_of(min(open_at)) if open_at else None,
             loop_lag_s=self._lag_s,
         )
+
+
+def _not_sent(order: RunAgent) -> AgentReplied:
+    """
+    Answer an ``off`` whose intent is not durable: it is not sent.
+
+    A crash would not know of it.  Everything else of an open operation is
+    carried on, because leaving a host off is worse.
+    """
+    text = "the journal is not writable, so off is not sent"
+    reply = Reply(result=AgentResult.NO_PROXY, text=text)
+    return AgentReplied(
+        order.host, order.operation, order.turn, order.agent.name, order.action, reply
+    )
 
 
 _DURABLE = (Record, SaveOperation, SaveHost)

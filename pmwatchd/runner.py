@@ -15,10 +15,17 @@ from dataclasses import replace
 from pmwatchd.core.events import AgentReplied, Event, HostProbed
 from pmwatchd.core.model import AgentResult, Candidate, FenceAction, ProxyResult, Reply, Try
 from pmwatchd.core.orders import Act, ProbeHost, ReportNext, RunAgent
-from pmwatchd.core.verdict import walks_on
+from pmwatchd.core.verdict import given_up, walks_on
 from pmwatchd.devices import DeviceQueue
 from pmwatchd.errors import ProxyError
 from pmwatchd.ports import Agents, Prober
+
+LOOK_GOOD_FOR_S = 10.0
+"""An ``off`` that had to wait longer than this since its last look is not sent."""
+
+
+class _WithdrawnError(Exception):
+    """An ``off`` is not sent any more."""
 
 
 class Runner:
@@ -45,6 +52,7 @@ class Runner:
         self._agents = agents
         self._inbox = inbox
         self._prober = prober
+        self._clock = clock
         self._devices = DeviceQueue(clock=clock, sleep=sleep)
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
@@ -129,27 +137,29 @@ class Runner:
 
     async def _walk(self, act: RunAgent) -> Reply:
         """Ask one proxy after the other, without sleeping, until one settles the matter."""
-        failed: list[Try] = []
+        tries: list[Try] = []
         last: Reply | None = None
         for proxy in act.chain:
             try:
                 reply = await self._execute(act, proxy)
+            except _WithdrawnError:
+                text = "the host has answered, or the last look is too old"
+                return Reply(result=AgentResult.WITHDRAWN, tries=tuple(tries), text=text)
             except ProxyError as error:
-                failed.append(_try(proxy, error.result, error.reason))
+                tries.append(_try(proxy, error.result, reason=error.reason))
                 continue
-            if last is not None:
-                failed.extend(last.tries)
-            last = reply if reply.tries else replace(reply, tries=(_try(proxy, ProxyResult.OK),))
-            if not walks_on(reply.result):
+            last = reply
+            tries.append(_tried(proxy, reply))
+            if not walks_on(reply.result) or (act.brief and given_up(tries)):
                 break
         if last is None:
-            text = "; ".join(f"{one.proxy}: {one.reason}" for one in failed)
+            text = "; ".join(f"{one.proxy}: {one.reason}" for one in tries)
             return Reply(
                 result=AgentResult.NO_PROXY,
-                tries=tuple(failed),
+                tries=tuple(tries),
                 text=text or "there is no machine that could run the agent",
             )
-        return replace(last, tries=(*failed, *last.tries))
+        return replace(last, tries=_last_that_ran(tries))
 
     async def _execute(self, act: RunAgent, proxy: Candidate) -> Reply:
         agent = act.agent
@@ -158,6 +168,8 @@ class Runner:
             urgent=act.action is not FenceAction.STATUS,
             interval_s=agent.min_command_interval_s,
         ):
+            if not self._still_permitted(act):
+                raise _WithdrawnError
             self._running[proxy.name] += 1
             try:
                 return await self._agents.execute(agent, act.action, proxy)
@@ -166,6 +178,14 @@ class Runner:
                 if not self._running[proxy.name]:
                     del self._running[proxy.name]
 
+    def _still_permitted(self, act: RunAgent) -> bool:
+        """Whether the last look still counts: waiting for a device or a proxy takes time."""
+        if act.looked_at is None:
+            return True
+        answered_at = self._prober.last_answer_at(act.host)
+        answers = answered_at is not None and answered_at > act.looked_at
+        return not answers and self._clock() - act.looked_at <= LOOK_GOOD_FOR_S
+
     async def _probe(self, act: ProbeHost) -> None:
         result = await self._prober.probe(act.host)
         self._inbox(
@@ -173,5 +193,19 @@ class Runner:
         )
 
 
-def _try(proxy: Candidate, result: ProxyResult, reason: str = "") -> Try:
-    return Try(proxy=proxy.name, source=proxy.source, result=result, reason=reason)
+def _try(
+    proxy: Candidate, result: ProxyResult, answer: AgentResult | None = None, *, reason: str
+) -> Try:
+    return Try(proxy=proxy.name, source=proxy.source, result=result, answer=answer, reason=reason)
+
+
+def _tried(proxy: Candidate, reply: Reply) -> Try:
+    """Return what became of a proxy that started the agent."""
+    result = ProxyResult.LOST if reply.result is AgentResult.KILLED else ProxyResult.OK
+    return _try(proxy, result, reply.result, reason=reply.text)
+
+
+def _last_that_ran(tries: list[Try]) -> tuple[Try, ...]:
+    """Put the proxy last whose reply it is; those after it did not get so far."""
+    index = max(number for number, one in enumerate(tries) if one.answer is not None)
+    return (*tries[:index], *tries[index + 1 :], tries[index])

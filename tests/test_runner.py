@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 
 import pytest
 import pytest_asyncio
@@ -52,12 +53,14 @@ class Iron:
     def __init__(self) -> None:
         self.script: dict[str, Reply | Exception] = {}
         self.asked: list[str] = []
+        self.before: Callable[[], None] = lambda: None
         self.gate = asyncio.Event()
         self.gate.set()
 
     async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
         self.asked.append(f"{agent.name} {action} {proxy.name}")
         await self.gate.wait()
+        self.before()
         outcome = self.script.get(proxy.name, OK)
         if isinstance(outcome, Exception):
             raise outcome
@@ -69,6 +72,7 @@ class Ears:
 
     def __init__(self) -> None:
         self.reported: list[str] = []
+        self.answered_at: float | None = None
 
     async def probe(self, host: Host) -> ProbeResult:
         return ProbeResult.ALIVE if host.name == "node7" else ProbeResult.SILENT
@@ -80,7 +84,7 @@ class Ears:
         raise NotImplementedError
 
     def last_answer_at(self, host: str) -> float | None:
-        raise NotImplementedError
+        return self.answered_at if host == "node7" else None
 
 
 class Bench:
@@ -89,12 +93,13 @@ class Bench:
     def __init__(self) -> None:
         self.iron = Iron()
         self.ears = Ears()
+        self.now = 1000.0
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
         self.runner = Runner(
             agents=self.iron,
             inbox=self.inbox.put_nowait,
             prober=self.ears,
-            clock=asyncio.get_running_loop().time,
+            clock=lambda: self.now,
         )
         self.task = asyncio.create_task(self.runner.run())
 
@@ -335,3 +340,50 @@ async def test_what_a_reading_proved_is_handed_on(bench: Bench) -> None:
     reply = await bench.carry_out(order("node2", action=FenceAction.STATUS))
 
     assert (reply.power, reply.exit_code) == (PowerStatus.OFF, 2)
+
+
+async def test_an_off_is_withdrawn_when_the_host_has_answered_since_its_last_look(
+    bench: Bench,
+) -> None:
+    bench.ears.answered_at = 1000.5
+    reply = await bench.carry_out(replace(order("node2"), looked_at=1000.0))
+
+    assert (reply.result, bench.iron.asked) == (AgentResult.WITHDRAWN, [])
+
+
+async def test_an_off_is_withdrawn_when_its_last_look_is_too_old_even_in_the_middle_of_a_walk(
+    bench: Bench,
+) -> None:
+    def hang() -> None:
+        bench.now += 11.0
+
+    bench.iron.script["node2"] = ProxyError(ProxyResult.UNREACHABLE, "no answer")
+    bench.iron.before = hang
+    reply = await bench.carry_out(replace(order("node2", "node3"), looked_at=1000.0))
+
+    assert (reply.result, reply.proxy) == (AgentResult.WITHDRAWN, None)
+    assert bench.iron.asked == ["bmc off node2"]
+
+
+async def test_an_off_whose_last_look_still_counts_is_sent(bench: Bench) -> None:
+    bench.ears.answered_at = 999.0
+    reply = await bench.carry_out(replace(order("node2"), looked_at=1000.0))
+
+    assert reply.result is AgentResult.OK
+
+
+async def test_two_sources_that_cannot_reach_a_device_end_the_walk_where_another_group_is_left(
+    bench: Bench,
+) -> None:
+    sources = (ProxySource.CLUSTER, ProxySource.CLUSTER, ProxySource.DC, ProxySource.ENGINE)
+    machines = tuple(
+        Candidate(name=f"node{number}", source=source) for number, source in enumerate(sources)
+    )
+    for one in machines:
+        bench.iron.script[one.name] = Reply(result=AgentResult.UNREACHABLE)
+    asked = order(action=FenceAction.STATUS)
+    await bench.carry_out(replace(asked, chain=machines, brief=True))
+    assert len(bench.iron.asked) == 3
+    await bench.carry_out(replace(asked, chain=machines))
+
+    assert len(bench.iron.asked) == 3 + 4

@@ -185,7 +185,7 @@ def _look(operation: Operation) -> Move:
 
 
 def _cleared(operation: Operation, fencing: Fencing, now: float) -> Move:
-    stage = operation.stage and replace(operation.stage, cleared=True)
+    stage = operation.stage and replace(operation.stage, cleared_at=now)
     return _go_on(replace(operation, phase=Phase.OFF, stage=stage), fencing, now)
 
 

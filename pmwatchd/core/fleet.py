@@ -155,7 +155,7 @@ class Fleet:
 
     def _paused(self, event: ObserverPaused, now: float) -> None:
         self._site.tell("observer.paused", for_s=round(event.for_s, 3))
-        for name in sorted(self._restless):
+        for name in sorted(self._machines):
             self._sense(name, event, now)
 
     def _journal_failed(self, event: JournalFailed, now: float) -> None:

@@ -116,6 +116,7 @@ class AgentResult(StrEnum):
     KILLED = "killed"
     GARBAGE = "garbage"
     NO_PROXY = "no_proxy"  # nobody could run it: nothing reached the device
+    WITHDRAWN = "withdrawn"  # the last look was too old, or the host answered: not sent
 
 
 class ProxyResult(StrEnum):
@@ -371,11 +372,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Try:
-    """What became of one proxy of a chain."""
+    """
+    What became of one proxy of a chain.
+
+    Attributes:
+        answer: What the agent came to there, where it ran.
+    """
 
     proxy: str
     source: ProxySource
     result: ProxyResult
+    answer: AgentResult | None = None
     reason: str = ""
 
 

@@ -113,6 +113,8 @@ class RunAgent:
     Attributes:
         without: Proxies at which the outcome of this very command was lost; the
             fleet leaves them out of the chain.
+        looked_at: When the last look permitted this ``off``; None: it needs none.
+        brief: Another group is left, so two sources that cannot reach the device are enough.
     """
 
     host: str
@@ -122,6 +124,8 @@ class RunAgent:
     action: FenceAction
     chain: tuple[Candidate, ...] = ()
     without: frozenset[str] = frozenset()
+    brief: bool = False
+    looked_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -27,6 +27,7 @@ FORGET_AFTER_S = 300.0
 """How long a failed path is put last; long enough to skip a dead proxy, short enough to heal."""
 
 _IMPLIED = (ProxySource.ENGINE, ProxySource.CLUSTER, ProxySource.DC)
+_NOT_THE_PROXY = (AgentResult.OK, AgentResult.AUTH_ERROR)
 _SOURCES = frozenset(ProxySource) - {ProxySource.NAMED}
 
 
@@ -66,13 +67,10 @@ class PathMemory:
     paths: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     def learn(self, agent: FenceAgent, reply: Reply, now: float) -> None:
-        """Take in who could and who could not; a device's own complaint blames its last proxy."""
+        """Take in who could and who could not; a wrong password blames nobody."""
         for attempt in reply.tries:
-            worked = attempt.result is ProxyResult.OK
+            worked = attempt.result is ProxyResult.OK and attempt.answer in _NOT_THE_PROXY
             self.paths[attempt.proxy, agent.device] = Path(worked, now)
-        blamed = reply.result not in (AgentResult.OK, AgentResult.AUTH_ERROR)
-        if blamed and reply.proxy is not None:
-            self.paths[reply.proxy, agent.device] = Path(worked=False, at=now)
 
     def rank(self, proxy: str, device: str, now: float) -> int:
         """0: worked, 1: not known, 2: failed lately."""

@@ -145,6 +145,15 @@ def status_replied(
     all_on = set(query.power.values()) == {PowerStatus.ON}
     if machine is not None and machine.operation is None and all_on:
         treatment.clear(site, machine, Alert.DEGRADED_POWER)
-    merged = verdict.merge(list(query.power.values()))
-    read = PowerRead(power=merged, agents=dict(query.power), reasons=dict(query.reasons))
+    agents = {a.name: query.power[a.name] for group in query.host.groups for a in group}
+    read = PowerRead(power=_of_host(query), agents=agents, reasons=dict(query.reasons))
     return Answer(query.request, read)
+
+
+def _of_host(query: Query) -> PowerStatus:
+    """Judge as an operation would: the first group that can be read decides."""
+    groups = ([query.power[agent.name] for agent in group] for group in query.host.groups)
+    merged = (verdict.merge(readings) for readings in groups)
+    return next(
+        (power for power in merged if power is not PowerStatus.UNKNOWN), PowerStatus.UNKNOWN
+    )

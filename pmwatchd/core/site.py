@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pmwatchd.core import proxies
 from pmwatchd.core.events import AgentReplied
@@ -77,15 +77,7 @@ class Site:
         found = proxies.chain(
             target, order.agent, neighbours, self.rules, now, without=order.without
         )
-        return RunAgent(
-            host=order.host,
-            operation=order.operation,
-            turn=order.turn,
-            agent=order.agent,
-            action=order.action,
-            chain=found,
-            without=order.without,
-        )
+        return replace(order, chain=found)
 
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""

@@ -17,7 +17,7 @@ A member whose budget is over or whose command clearly failed is FAILED.  A
 concurrent ``off`` needs every member PROVEN by one simultaneous reading (dual
 power supplies); an ``on`` needs one, and the others are carried to their own
 end.  ``off`` is sent only to members that were read before, all at once, and
-only when :attr:`Stage.cleared` says that the last look was made.
+only when :attr:`Stage.cleared_at` says that the last look was made.
 """
 
 from __future__ import annotations
@@ -56,6 +56,9 @@ class Step(StrEnum):
 
 OUTSTANDING = frozenset({Step.CHECKING, Step.COMMANDED, Step.READING, Step.CONFIRMING})
 """An order is under way and its reply is awaited."""
+
+
+_NOT_SENT = (AgentResult.NO_PROXY, AgentResult.WITHDRAWN)
 
 
 class Standing(StrEnum):
@@ -103,7 +106,7 @@ class Stage:
 
     Attributes:
         last: No other group is left, so an unreadable status is asked again.
-        cleared: The last look was clear; good for one volley of commands.
+        cleared_at: When the last look was clear; good for one volley of commands.
     """
 
     action: FenceAction
@@ -112,7 +115,7 @@ class Stage:
     turn: int
     last: bool
     attempt: int = 1
-    cleared: bool = False
+    cleared_at: float | None = None
 
     @property
     def standing(self) -> Standing:
@@ -138,10 +141,11 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """An order to one member that is due now."""
+    """An order to one member that is due now, and when the last look permitted it."""
 
     member: Member
     action: FenceAction
+    looked_at: float | None = None
 
 
 def begin(  # noqa: PLR0917 - one call site per action, read as a sentence
@@ -205,10 +209,10 @@ def advance(stage: Stage, fencing: Fencing, now: float) -> tuple[Stage, list[Wis
         sent = member.sent or action is not FenceAction.STATUS
         asked = replace(member, step=following, turn=turn, sent=sent)
         members.append(asked)
-        wishes.append(Wish(asked, action))
+        wishes.append(Wish(asked, action, stage.cleared_at))
     spent = any(wish.action is FenceAction.OFF for wish in wishes)
-    cleared = stage.cleared and not spent
-    return replace(stage, members=tuple(members), turn=turn, cleared=cleared), wishes
+    cleared_at = None if spent else stage.cleared_at
+    return replace(stage, members=tuple(members), turn=turn, cleared_at=cleared_at), wishes
 
 
 def reply(stage: Stage, turn: int, answer: Reply, fencing: Fencing, now: float) -> Stage:
@@ -255,6 +259,9 @@ def _commanded(stage: Stage, member: Member, answer: Reply, fencing: Fencing, no
     A command that clearly failed is given one delay to prove us wrong, the
     others the whole budget.
     """
+    sent = member.sent and (answer.result not in _NOT_SENT or bool(member.lost))
+    if answer.result is AgentResult.WITHDRAWN:
+        return replace(member, step=Step.READY, sent=sent)
     ok = answer.result is AgentResult.OK
     complaint = "" if ok or answer.uncertain else _why(answer)
     patience_s = fencing.delay_max_s(stage.action) if complaint else fencing.budget_s(stage.action)
@@ -265,7 +272,7 @@ def _commanded(stage: Stage, member: Member, answer: Reply, fencing: Fencing, no
         uncertain=answer.uncertain,
         lost=lost,
         complaint=complaint,
-        sent=member.sent and (answer.result is not AgentResult.NO_PROXY or bool(member.lost)),
+        sent=sent,
         hopeless=answer.result is AgentResult.AUTH_ERROR,
         polls=0,
         poll_at=now,
@@ -336,7 +343,7 @@ def _again(stage: Stage, member: Member, step: Step, fencing: Fencing, now: floa
 def _may_command(stage: Stage) -> bool:
     if stage.action is FenceAction.ON:
         return True
-    return stage.cleared and stage.standing is Standing.LOOK
+    return stage.cleared_at is not None and stage.standing is Standing.LOOK
 
 
 def _all_seen(stage: Stage) -> bool:

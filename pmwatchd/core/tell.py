@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pmwatchd.core.events import AgentReplied
-from pmwatchd.core.model import AgentResult, FenceAction, Host, ProxyResult
+from pmwatchd.core.model import AgentResult, Cause, FenceAction, Host, ProxyResult, Try
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
 from pmwatchd.core.stage import Member, Stage, Step, Wish
@@ -33,13 +33,18 @@ def _orders(operation: Operation, wish: Wish) -> Iterator[Order]:
             turn=member.turn,
             attempt=_attempt(operation, member),
         )
+    automatic_off = action is FenceAction.OFF and operation.cause is Cause.AUTOMATIC
     yield RunAgent(
         host=operation.host.name,
         operation=operation.id,
         turn=member.turn,
         agent=member.agent,
         action=action,
+        looked_at=wish.looked_at if automatic_off else None,
         without=member.lost if command else frozenset(),
+        brief=member.step is Step.CHECKING
+        and operation.stage is not None
+        and not operation.stage.last,
     )
 
 
@@ -48,44 +53,49 @@ def _attempt(operation: Operation, member: Member) -> int:
 
 
 def reply(host: Host, operation: str | None, event: AgentReplied) -> tuple[Record, ...]:
-    """Tell how each proxy did, and then what the agent said."""
+    """Tell how each proxy did, and what the agent said at each where it ran."""
     answer = event.reply
-    about: dict[str, Value] = {"agent": event.agent, "action": event.action}
-    told = [
-        Record(
-            event="fence.proxy_failed",
-            host=host.name,
-            operation=operation,
-            fields={
-                **about,
-                "proxy": attempt.proxy,
-                "source": attempt.source,
-                "result": attempt.result,
-                "reason": attempt.reason,
-            },
+    told = [_tell_try(host, operation, event, attempt) for attempt in answer.tries[:-1]]
+    if answer.result is AgentResult.NO_PROXY:
+        told += [_tell_try(host, operation, event, attempt) for attempt in answer.tries[-1:]]
+        fields = _about(event) | _not_executed(event)
+        told.append(
+            Record(event="fence.no_proxy", host=host.name, operation=operation, fields=fields)
         )
-        for attempt in answer.tries
-        if attempt.result is not ProxyResult.OK
-    ]
-    ran = answer.result is not AgentResult.NO_PROXY
+        return tuple(told)
+    lost = [attempt for attempt in answer.tries[-1:] if attempt.result is not ProxyResult.OK]
+    told += [_tell_try(host, operation, event, attempt) for attempt in lost]
+    fields = _about(event) | _executed(host, event)
     told.append(
-        Record(
-            event="fence.agent_executed" if ran else "fence.no_proxy",
-            host=host.name,
-            operation=operation,
-            fields={**about, **(_executed(host, event) if ran else _not_executed(event))},
-        )
+        Record(event="fence.agent_executed", host=host.name, operation=operation, fields=fields)
     )
     return tuple(told)
 
 
-def _executed(host: Host, event: AgentReplied) -> dict[str, Value]:
-    answer = event.reply
+def _about(event: AgentReplied) -> dict[str, Value]:
+    return {"agent": event.agent, "action": event.action}
+
+
+def _tell_try(host: Host, operation: str | None, event: AgentReplied, attempt: Try) -> Record:
+    fields = _about(event) | {"proxy": attempt.proxy, "reason": attempt.reason}
+    if attempt.result is ProxyResult.OK:
+        fields |= _placed(host, event) | {"result": attempt.answer}
+        name = "fence.agent_executed"
+    else:
+        fields |= {"source": attempt.source, "result": attempt.result}
+        name = "fence.proxy_failed"
+    return Record(event=name, host=host.name, operation=operation, fields=fields)
+
+
+def _placed(host: Host, event: AgentReplied) -> dict[str, Value]:
     agents = host.power_management.agents
     agent = next((a for a in agents if a.name == event.agent), None)
-    fields: dict[str, Value] = {
-        "group": agent.order if agent else None,
-        "type": agent.type if agent else None,
+    return {"group": agent.order if agent else None, "type": agent.type if agent else None}
+
+
+def _executed(host: Host, event: AgentReplied) -> dict[str, Value]:
+    answer = event.reply
+    fields: dict[str, Value] = _placed(host, event) | {
         "proxy": answer.proxy,
         "result": answer.result,
         "took_s": round(answer.took_s, 3),

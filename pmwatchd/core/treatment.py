@@ -259,11 +259,14 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             machine.failures += 1
             machine.retry_at = now + pause_s
             alert(site, machine, Alert.UNFENCED, "the last operation failed", now)
-        case Outcome.CANCELLED if operation.switched and not operation.on:
+        case Outcome.CANCELLED if operation.cancelled is not None:
             machine.left_off = True
             alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
+            word = operation.cancelled
+            _keep_off(site, machine, by=word.by, reason=word.reason or "power cancel", now=now)
         case Outcome.DONE if operation.action is Action.OFF:
-            _keep_off(site, machine, operation, now)
+            reason = operation.reason or "power off"
+            _keep_off(site, machine, by=operation.by, reason=reason, now=now)
         case Outcome.DONE | Outcome.DEGRADED:
             machine.failures, machine.retry_at = 0, None
             clear(site, machine, Alert.UNFENCED)
@@ -286,10 +289,9 @@ def _tell_power(site: Site, machine: Machine, operation: Operation, now: float) 
         alert(site, machine, Alert.DEGRADED_POWER, f"not on again: {', '.join(failed)}", now)
 
 
-def _keep_off(site: Site, machine: Machine, operation: Operation, now: float) -> None:
-    """Keep a person's off: maintenance without expiry, ended by a person's word."""
-    reason = operation.reason or "power off"
-    begin_maintenance(site, machine, Maintenance(by=operation.by, reason=reason), now)
+def _keep_off(site: Site, machine: Machine, *, by: str, reason: str, now: float) -> None:
+    """Keep a host off as a person wants it: in maintenance, until a person ends that."""
+    begin_maintenance(site, machine, Maintenance(by=by, reason=reason), now)
 
 
 # maintenance and alerts --------------------------------------------------------------------

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from pmwatchd.core.model import AgentResult, FenceAction, PowerStatus
+from pmwatchd.core.model import AgentResult, FenceAction, PowerStatus, Try
 
 TEXT_LIMIT = 300
 
@@ -173,3 +173,9 @@ def masked(text: str, secrets: Iterable[str]) -> str:
     for spelling in sorted(spellings, key=len, reverse=True):
         text = text.replace(spelling, _MASK)
     return text
+
+
+def given_up(tries: Sequence[Try]) -> bool:
+    """Whether two proxies of different sources agree that a device cannot be reached."""
+    sources = {one.source for one in tries if one.answer is AgentResult.UNREACHABLE}
+    return len(sources) > 1

@@ -20,6 +20,7 @@ of the host combined.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import assert_never
 
@@ -40,9 +41,15 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Up:
-    """The last heartbeat was answered."""
+    """
+    The last heartbeat was answered.
+
+    Attributes:
+        base_at: Silence before it does not count, because nobody listened.
+    """
 
     since_at: float
+    base_at: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,8 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
         case Unknown():
             return replace(watch, failures=watch.failures + 1)
         case Up():
-            base_at = watch.since_at if sign.last_answer_at is None else sign.last_answer_at
+            answered_at = watch.since_at if sign.last_answer_at is None else sign.last_answer_at
+            base_at = max(watch.base_at, answered_at)
             return _tick(host, Connecting(now, base_at, failures=1), now)
         case Connecting():
             return _tick(host, replace(watch, failures=watch.failures + 1), now)
@@ -180,6 +188,6 @@ def _pardon(host: Host, watch: Watch, pause: ObserverPaused, now: float) -> Watc
         case Booting():
             return replace(watch, until_at=watch.until_at + pause.for_s)
         case Up():
-            return watch
+            return replace(watch, base_at=now)
         case _:
             assert_never(watch)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 from collections.abc import Callable, Mapping
 from textwrap import fill
 from types import MappingProxyType
@@ -144,7 +145,7 @@ class PlainStory:
             self._say(f"Other scenarios: {', '.join(verdict.others)}. To look around: pmwatchd lab")
 
     def _say(self, text: str) -> None:
-        print(text, file=self._out, flush=True)
+        _write(self._out, text)
 
     def _paint(self, text: str, colour: str) -> str:
         return f"\033[{colour}m{text}\033[0m" if self._colours else text
@@ -201,4 +202,13 @@ class JsonStory:
         )
 
     def _write(self, document: Mapping[str, object]) -> None:
-        print(json.dumps(document, ensure_ascii=False, default=str), file=self._out, flush=True)
+        _write(self._out, json.dumps(document, ensure_ascii=False, default=str))
+
+
+def _write(out: TextIO, text: str) -> None:
+    try:
+        print(text, file=out, flush=True)
+    except BrokenPipeError:
+        # Whoever listened has left, as `head` does: end in order, as on Ctrl-C.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), out.fileno())
+        signal.raise_signal(signal.SIGTERM)

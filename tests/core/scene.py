@@ -106,6 +106,7 @@ class Switch:
         stuck: Commands come back as ok and nothing happens.
         took_s: How long an execution takes.
         lost: Proxies at which a command is lost on its way.
+        withdraw: How many commands come too late after their last look.
     """
 
     power: PowerStatus = PowerStatus.ON
@@ -115,6 +116,7 @@ class Switch:
     stuck: set[FenceAction] = field(default_factory=set)
     took_s: float = 0.1
     lost: set[str] = field(default_factory=set)
+    withdraw: int = 0
     commands: list[tuple[float, FenceAction]] = field(default_factory=list)
 
 
@@ -281,17 +283,23 @@ class Scene:
         if not order.chain:
             return Reply(result=AgentResult.NO_PROXY)
         proxy = order.chain[0]
-        tries = (Try(proxy=proxy.name, source=proxy.source, result=ProxyResult.OK),)
+        ok = Try(proxy=proxy.name, source=proxy.source, result=ProxyResult.OK)
+        tries = (replace(ok, answer=AgentResult.OK),)
         if order.action is FenceAction.STATUS:
             if switch.unreadable is not None:
+                tries = (replace(ok, answer=switch.unreadable),)
                 return Reply(result=switch.unreadable, tries=tries, exit_code=1, text="no way")
             code = 0 if switch.power is PowerStatus.ON else 2
             return Reply(result=AgentResult.OK, power=switch.power, tries=tries, exit_code=code)
+        if switch.withdraw:
+            switch.withdraw -= 1
+            return Reply(result=AgentResult.WITHDRAWN)
         if proxy.name in switch.lost:
-            lost = replace(tries[0], result=ProxyResult.LOST)
+            lost = replace(ok, result=ProxyResult.LOST, answer=AgentResult.KILLED)
             return Reply(result=AgentResult.KILLED, tries=(lost,))
         if switch.result is AgentResult.OK and order.action not in switch.stuck:
             self.later(switch.late_s, lambda: self._switch(order, switch))
+        tries = (replace(ok, answer=switch.result),)
         code = 0 if switch.result is AgentResult.OK else 1
         return Reply(result=switch.result, tries=tries, exit_code=code)
 

@@ -211,6 +211,26 @@ def test_a_host_that_answers_between_two_attempts_gets_its_power_restored() -> N
     assert scene.status() == "up"
 
 
+def test_an_off_that_came_too_late_after_its_last_look_needs_another_one() -> None:
+    scene = dead(agent())
+    scene.switches["node7", "bmc"].withdraw = 2
+    scene.run(60)
+
+    assert len([order for order in scene.orders if isinstance(order, ProbeHost)]) == 3
+    assert scene.outcomes() == ["done"]
+
+
+def test_an_off_that_was_withdrawn_leaves_nothing_to_restore() -> None:
+    scene = dead(agent())
+    scene.switches["node7", "bmc"].withdraw = 1
+    scene.until("fence.intended")
+    scene.alive["node7"] = True
+    scene.run(60)
+
+    assert scene.outcomes() == ["recovered"]
+    assert "fence.restoring" not in scene.events()
+
+
 def test_a_last_look_of_an_older_turn_permits_nothing() -> None:
     scene = dead(agent())
     scene.until("fence.agent_executed")

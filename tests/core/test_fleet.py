@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pmwatchd.core import treatment
 from pmwatchd.core.events import (
     Answered,
@@ -102,6 +104,19 @@ def test_a_pause_of_this_process_is_nobodys_silence() -> None:
     scene.run(30)
 
     assert scene.commands() == ["off", "on"]
+
+
+@pytest.mark.parametrize("misses", [0, 1, 2])
+def test_nobody_is_fenced_within_a_grace_period_after_a_pause(misses: int) -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.run(0.6 + 5 * misses)
+    scene.now += 600.0
+    scene.put(ObserverPaused(for_s=600.0))
+    scene.run(NODE.grace.period_s - 0.5)
+
+    assert "watch.non_responsive" not in scene.events()
 
 
 def test_a_single_missed_heartbeat_is_told_and_forgotten() -> None:

@@ -153,7 +153,8 @@ def test_the_agents_own_preferences_win() -> None:
 
 def learned(proxy: str, result: AgentResult = AgentResult.OK, at: float = 0.0) -> PathMemory:
     memory = PathMemory()
-    tries = (Try(proxy=proxy, source=ProxySource.CLUSTER, result=ProxyResult.OK),)
+    tried = Try(proxy=proxy, source=ProxySource.CLUSTER, result=ProxyResult.OK, answer=result)
+    tries = (tried,)
     memory.learn(BMC, Reply(result=result, tries=tries), at)
     return memory
 
@@ -167,6 +168,30 @@ def test_a_path_that_failed_comes_last_of_all_for_a_while() -> None:
 
     assert names(("cluster", "dc"), memory=memory) == ["b2", "g1", "b1"]
     assert names(("cluster", "dc"), memory=memory, now=FORGET_AFTER_S) == ["b1", "b2", "g1"]
+
+
+def test_every_proxy_that_could_not_reach_the_device_is_remembered() -> None:
+    memory = learned("b1", AgentResult.UNREACHABLE)
+    both = Reply(
+        result=AgentResult.OK,
+        tries=(
+            Try(
+                proxy="b1",
+                source=ProxySource.CLUSTER,
+                result=ProxyResult.OK,
+                answer=AgentResult.UNREACHABLE,
+            ),
+            Try(
+                proxy="b2",
+                source=ProxySource.CLUSTER,
+                result=ProxyResult.OK,
+                answer=AgentResult.OK,
+            ),
+        ),
+    )
+    memory.learn(BMC, both, 0.0)
+
+    assert names(("cluster", "dc"), memory=memory) == ["b2", "g1", "b1"]
 
 
 def test_a_wrong_password_is_not_the_proxys_fault() -> None:

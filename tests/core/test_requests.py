@@ -185,6 +185,19 @@ def test_a_status_names_every_agents_reading_and_the_verdict() -> None:
     )
 
 
+def test_the_first_group_that_can_be_read_decides_what_a_host_is() -> None:
+    scene = up(agent("pdu", order=2), agent("bmc", order=1))
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    read = status(scene)
+    assert isinstance(read, PowerRead)
+    assert (read.power, list(read.agents)) == (PowerStatus.OFF, ["bmc", "pdu"])
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    read = status(scene)
+
+    assert isinstance(read, PowerRead)
+    assert read.power is PowerStatus.ON
+
+
 def test_a_status_that_could_not_be_read_says_why() -> None:
     scene = up(agent("a"), agent("b"))
     scene.switches["node7", "a"].power = PowerStatus.OFF
@@ -235,8 +248,12 @@ def test_a_cancelled_pursuit_leaves_the_host_off_and_says_so() -> None:
     power(scene, Action.RESTART)
     scene.until("fence.on_failed")
     cancel(scene)
-
     assert scene.alerts() == {"left_off"}
+    scene.run(600)  # a person may have hands in the machine
+
+    assert scene.commands()[-1:] == ["on"]
+    assert scene.switches["node7", "bmc"].power is PowerStatus.OFF
+    assert scene.status() == "maintenance"
 
 
 def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:

@@ -6,11 +6,12 @@ import itertools
 
 import pytest
 
-from pmwatchd.core.model import AgentResult, FenceAction, PowerStatus
+from pmwatchd.core.model import AgentResult, FenceAction, PowerStatus, ProxyResult, ProxySource, Try
 from pmwatchd.core.verdict import (
     TEXT_LIMIT,
     classify,
     first_line,
+    given_up,
     masked,
     merge,
     not_started,
@@ -133,6 +134,7 @@ def test_the_walk_goes_on_unless_it_is_settled_uncertain_or_an_account_could_be_
     stops = {result for result in AgentResult if not walks_on(result)}
 
     assert stops == {
+        AgentResult.WITHDRAWN,
         AgentResult.OK,
         AgentResult.AUTH_ERROR,
         AgentResult.TIMEOUT,
@@ -214,3 +216,34 @@ def test_secrets_are_masked_however_agents_quote_them() -> None:
 
 def test_the_longer_of_two_secrets_is_masked_first() -> None:
     assert masked("secret-and-more", ["secret", "secret-and-more"]) == "***"
+
+
+@pytest.mark.parametrize(
+    ("tries", "given"),
+    [
+        ([], False),
+        ([(ProxySource.CLUSTER, AgentResult.UNREACHABLE)], False),
+        ([(ProxySource.CLUSTER, AgentResult.UNREACHABLE)] * 2, False),
+        (
+            [(ProxySource.CLUSTER, AgentResult.UNREACHABLE), (ProxySource.DC, AgentResult.ERROR)],
+            False,
+        ),
+        (
+            [
+                (ProxySource.CLUSTER, AgentResult.UNREACHABLE),
+                (ProxySource.DC, AgentResult.UNREACHABLE),
+            ],
+            True,
+        ),
+    ],
+)
+def test_two_sources_that_cannot_reach_a_device_are_enough(
+    tries: list[tuple[ProxySource, AgentResult]],
+    given: bool,  # noqa: FBT001
+) -> None:
+    made = [
+        Try(proxy="n", source=source, result=ProxyResult.OK, answer=answer)
+        for source, answer in tries
+    ]
+
+    assert given_up(made) is given

@@ -114,13 +114,19 @@ LONG = ObserverPaused(for_s=10.1)
         (NonResponsive(155, 95), Connecting(200, base_at=200)),
         (Unknown(5, failures=9), Unknown(200)),
         (Booting(100, until_at=160), Booting(100, until_at=170.1)),
-        (Up(10), Up(10)),
+        (Up(10), Up(10, base_at=200)),
     ],
 )
 def test_silence_counted_while_nobody_listened_is_forgotten(
     before: watch.Watch, after: watch.Watch
 ) -> None:
     assert watch.step(NODE, before, LONG, 200) == after
+
+
+def test_after_a_pause_the_grace_of_a_host_that_was_up_begins_at_its_end() -> None:
+    state = watch.step(NODE, Up(10), LONG, 200)
+
+    assert watch.step(NODE, state, SILENT, 205) == Connecting(205, base_at=200, failures=1)
 
 
 def test_a_pause_of_up_to_two_intervals_is_no_pause() -> None:

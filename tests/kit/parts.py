@@ -14,6 +14,7 @@ PACKAGES = {
     "ipmitool": "ipmitool",
     "ipmi_sim": "openipmi",
     "promtool": "prometheus",
+    "ps": "procps",
 }
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 

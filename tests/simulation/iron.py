@@ -1,0 +1,380 @@
+"""
+The iron: machines with their feeds and chassis, the devices that switch them, what runs on proxies.
+
+This is the truth that the daemon cannot see directly.  A command on a proxy
+lives here, in the world, and goes on whatever becomes of the daemon.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Protocol
+
+from pmwatchd.core.model import FenceAction, PowerStatus
+from pmwatchd.ports import Completed
+from tests.simulation.loop import Appointment, World
+from tests.simulation.moods import Moods
+from tests.simulation.story import Story
+
+LOCK_AFTER = 4
+"""Wrong passwords until a device locks the account."""
+
+LOCKED_S = 90.0
+
+
+@dataclass(slots=True, eq=False)
+class Switch:
+    """One thing that carries current or does not: an outlet, or the power of a chassis."""
+
+    name: str
+    machine: Machine
+    on: bool = True
+    changed_at: float = -1e9
+
+    @property
+    def power(self) -> PowerStatus:
+        """The truth."""
+        return PowerStatus.ON if self.on else PowerStatus.OFF
+
+
+@dataclass(slots=True, eq=False)
+class Machine:
+    """
+    The hardware of one host and the system that runs on it.
+
+    Attributes:
+        state: ``up``, ``hung``, ``booting`` or ``down``.
+        boot_s: How long it boots; None: it never comes up.
+        stays_off: Its chassis stays off when the feeds come back.
+    """
+
+    name: str
+    chassis: Switch | None = None
+    feeds: list[Switch] = field(default_factory=list)
+    state: str = "up"
+    boot_s: Callable[[], float | None] = lambda: 5.0
+    booting: Appointment | None = None
+    stays_off: bool = False
+    moods: Moods = field(default_factory=Moods)
+
+    @property
+    def fed(self) -> bool:
+        """Whether any feed has power."""
+        return not self.feeds or any(feed.on for feed in self.feeds)
+
+    @property
+    def powered(self) -> bool:
+        """Whether it can run anything at all."""
+        return self.fed and (self.chassis is None or self.chassis.on)
+
+    @property
+    def answers(self) -> bool:
+        """Whether its system is alive."""
+        return self.powered and self.state == "up"
+
+
+@dataclass(slots=True, eq=False)
+class Device:
+    """
+    A BMC or a PDU.
+
+    Attributes:
+        late_s: It switches so long after it took a command.
+        stale_s: It reports the old state for so long after it switched.
+        refuses_off: *off* is an error where it is off already.
+        host: A BMC dies with the feeds of this machine.
+        dark: It cannot be reached while its machine has no power.
+        wrong: Wrong passwords in a row.
+    """
+
+    address: str
+    plugs: dict[str, Switch] = field(default_factory=dict)
+    late_s: float = 0.0
+    stale_s: float = 0.0
+    refuses_off: bool = False
+    host: Machine | None = None
+    dark: bool = False
+    moods: Moods = field(default_factory=Moods)
+    wrong: int = 0
+    running: list[Execution] = field(default_factory=list)
+    pending: dict[str, Appointment] = field(default_factory=dict)
+
+    @property
+    def reachable(self) -> bool:
+        """Whether anybody can talk to it."""
+        if "unreachable" in self.moods:
+            return False
+        if self.host is None:
+            return True
+        return self.host.powered if self.dark else self.host.fed
+
+
+@dataclass(slots=True, eq=False)
+class Execution:
+    """One agent at work on one proxy."""
+
+    number: int
+    proxy: str
+    device: Device
+    plug: str
+    action: FenceAction
+    started_at: float
+    limit_s: float
+    kill_s: float
+    on_end: Callable[[Completed], None] | None
+    exit_code: int = 0
+    stdout: str = ""
+    stderr: str = ""
+    read: PowerStatus = PowerStatus.UNKNOWN
+    landed: bool = False
+    over: bool = False
+    ahead: list[Appointment] = field(default_factory=list)
+
+    @property
+    def switch(self) -> Switch:
+        """What it is about."""
+        return self.device.plugs[self.plug]
+
+
+class Observer(Protocol):
+    """Sees what really happens."""
+
+    def started(self, execution: Execution) -> None:
+        """An agent began on a proxy."""
+        ...
+
+    def landed(self, execution: Execution) -> None:
+        """Its command, or its question, reached the device."""
+        ...
+
+    def switched(self, switch: Switch, by: Execution | None) -> None:
+        """Power came or went."""
+        ...
+
+
+class Iron:
+    """All hardware of a site."""
+
+    def __init__(self, world: World, rng: Random, story: Story, observer: Observer) -> None:
+        self.world = world
+        self.machines: dict[str, Machine] = {}
+        self.devices: dict[str, Device] = {}
+        self.lost_routes: dict[tuple[str, str], float] = {}
+        self._rng = rng
+        self._story = story
+        self._observer = observer
+        self._running: list[Execution] = []
+        self._count = 0
+
+    # executions --------------------------------------------------------------------------
+
+    def start(
+        self,
+        proxy: str,
+        told: dict[str, str],
+        *,
+        limit_s: float,
+        kill_s: float,
+        on_end: Callable[[Completed], None],
+    ) -> Execution:
+        """Begin an agent on a proxy; *on_end* is called unless the proxy dies before."""
+        self._count += 1
+        port = told.get("ipport", "")
+        execution = Execution(
+            number=self._count,
+            proxy=proxy,
+            device=self.devices[f"{told['ip']}:{port}"],
+            plug=told.get("plug", ""),
+            action=FenceAction(told["action"]),
+            started_at=self.world.now,
+            limit_s=limit_s,
+            kill_s=kill_s,
+            on_end=on_end,
+        )
+        self._story.note(
+            "iron",
+            "#{} {} begins {} at {}/{}",
+            execution.number,
+            proxy,
+            execution.action,
+            execution.device.address,
+            execution.plug,
+        )
+        self._observer.started(execution)
+        execution.device.running.append(execution)
+        self._running.append(execution)
+        self._plan(execution)
+        return execution
+
+    def lose_executions(self, proxy: str) -> None:
+        """A machine is gone, and with it what it ran."""
+        for execution in [one for one in self._running if one.proxy == proxy]:
+            self._story.note("iron", "#{} dies with {}", execution.number, proxy)
+            self._finish(execution)
+
+    def _plan(self, execution: Execution) -> None:
+        """Decide when it reaches the device and when it ends; its time limit has the last word."""
+        rng, moods = self._rng, execution.device.moods
+        takes_s = rng.uniform(0.05, 0.6)
+        lands_s = takes_s * rng.uniform(0.2, 0.9)
+        limit_s, killed_s = execution.limit_s, execution.limit_s + execution.kill_s
+        ends_s, code = takes_s, 0
+        if "late" in moods:
+            takes_s = limit_s * rng.uniform(0.5, 1.3)
+            lands_s = takes_s * rng.uniform(0.1, 1.0)
+            ends_s, code = min(takes_s, limit_s), 0 if takes_s <= limit_s else 124
+        elif "deaf" in moods:
+            lands_s = rng.choice([lands_s, rng.uniform(0.0, killed_s), 1e9])
+            ends_s, code = killed_s, 137
+        elif "hang" in moods:
+            lands_s = rng.choice([lands_s, rng.uniform(0.0, limit_s), 1e9])
+            ends_s, code = limit_s, 124
+        execution.exit_code = code
+        if lands_s < ends_s:
+            execution.ahead.append(self.world.after(lands_s, lambda: self._land(execution)))
+        execution.ahead.append(self.world.after(ends_s, lambda: self._end(execution)))
+
+    def _land(self, execution: Execution) -> None:
+        execution.landed = True
+        device = execution.device
+        route_lost = self.lost_routes.get((execution.proxy, device.address), 0.0) > self.world.now
+        if route_lost or not device.reachable:
+            return self._answer(execution, 1, "", "Connection timed out")
+        if "locked" in device.moods or "password" in device.moods:
+            return self._refuse(execution)
+        device.wrong = 0
+        self._observer.landed(execution)
+        switch, action = execution.switch, execution.action
+        if action is FenceAction.STATUS:
+            execution.read = self._reading(device, switch)
+            code = 0 if execution.read is PowerStatus.ON else 2
+            return self._answer(execution, code, f"Status: {execution.read.value.upper()}\n", "")
+        wanted = action is FenceAction.ON
+        if not wanted and not switch.on and device.refuses_off:
+            return self._answer(execution, 1, "", "ERROR: Failed: power is off already")
+        self._answer(execution, 0, f"Success: Powered {action.value.upper()}\n", "")
+        if "stuck" not in device.moods:
+            self._command(execution, on=wanted)
+        return None
+
+    def _refuse(self, execution: Execution) -> None:
+        device = execution.device
+        device.wrong += 1
+        if device.wrong >= LOCK_AFTER and "locked" not in device.moods:
+            self._story.note("iron", "{} locks the account", device.address)
+            device.moods.begin("locked")
+            self.world.after(LOCKED_S, lambda: device.moods.end("locked"))
+        self._answer(execution, 1, "", "Unable to authenticate: invalid password")
+
+    def _answer(self, execution: Execution, code: int, stdout: str, stderr: str) -> None:
+        if execution.exit_code == 0:  # a time-out keeps its own code
+            execution.exit_code = code
+        execution.stdout, execution.stderr = stdout, stderr
+
+    def _reading(self, device: Device, switch: Switch) -> PowerStatus:
+        stale = self.world.now < switch.changed_at + device.stale_s
+        return PowerStatus.ON if switch.on is not stale else PowerStatus.OFF
+
+    def _command(self, execution: Execution, *, on: bool) -> None:
+        """Switch, perhaps later; a newer command at the plug replaces one that is pending."""
+        device, plug = execution.device, execution.plug
+        if plug in device.pending:
+            device.pending.pop(plug).cancel()
+        switch = execution.switch
+
+        def happen() -> None:
+            device.pending.pop(plug, None)
+            self.switch(switch, on=on, by=execution)
+
+        if device.late_s:
+            device.pending[plug] = self.world.after(device.late_s, happen)
+        else:
+            happen()
+
+    def _end(self, execution: Execution) -> None:
+        on_end = execution.on_end
+        self._finish(execution)
+        self._spoil(execution)
+        self._story.note(
+            "iron",
+            "#{} ends: exit {} {}",
+            execution.number,
+            execution.exit_code,
+            (execution.stdout + execution.stderr).strip(),
+        )
+        if on_end is not None:
+            took_s = self.world.now - execution.started_at
+            code, out, err = execution.exit_code, execution.stdout, execution.stderr
+            on_end(
+                Completed(exit_code=code, stdout=out.encode(), stderr=err.encode(), took_s=took_s)
+            )
+
+    def _finish(self, execution: Execution) -> None:
+        execution.over = True
+        execution.on_end = None
+        for appointment in execution.ahead:
+            appointment.cancel()
+        execution.device.running.remove(execution)
+        self._running.remove(execution)
+
+    def _spoil(self, execution: Execution) -> None:
+        """Let the agent misspeak, whatever it did."""
+        moods = execution.device.moods
+        if execution.exit_code in (124, 137):
+            return
+        if "fails" in moods:
+            execution.exit_code, execution.stdout = 1, ""
+            execution.stderr = "ERROR: Failed: internal error"
+        elif "silent2" in moods:
+            execution.exit_code, execution.stdout, execution.stderr = 2, "", "no such file"
+        elif "contradiction" in moods and execution.action is FenceAction.STATUS:
+            execution.exit_code = 2
+            execution.stdout = "Status: ON\n"
+        elif "garbage" in moods:
+            execution.stdout = "\x00Status: OFF and perhaps ON\n"
+
+    # power -------------------------------------------------------------------------------
+
+    def switch(self, switch: Switch, *, on: bool, by: Execution | None = None) -> None:
+        """Let power come or go at one switch, and draw the consequences."""
+        if switch.on is on:
+            return
+        machine = switch.machine
+        powered = machine.powered
+        switch.on = on
+        switch.changed_at = self.world.now
+        self._story.note("iron", "{} is {}", switch.name, "on" if on else "off")
+        self._observer.switched(switch, by)
+        if machine.chassis is not None and machine.stays_off and not machine.fed:
+            machine.chassis.on = False
+        if powered and not machine.powered:
+            self._fall(machine, "down")
+        elif machine.powered and not powered:
+            self.boot(machine)
+
+    def boot(self, machine: Machine) -> None:
+        """Begin to boot, for as long as it takes."""
+        self._fall(machine, "booting")
+        boot_s = machine.boot_s()
+        self._story.note("iron", "{} boots ({})", machine.name, boot_s)
+        if boot_s is not None:
+            machine.booting = self.world.after(boot_s, lambda: self._booted(machine))
+
+    def hang(self, machine: Machine) -> None:
+        """Its system stands still until power is switched."""
+        self._fall(machine, "hung")
+
+    def _booted(self, machine: Machine) -> None:
+        machine.booting = None
+        machine.state = "up"
+        self._story.note("iron", "{} is up", machine.name)
+
+    def _fall(self, machine: Machine, state: str) -> None:
+        if machine.booting is not None:
+            machine.booting.cancel()
+            machine.booting = None
+        machine.state = state
+        self._story.note("iron", "{} is {}", machine.name, state)
+        self.lose_executions(machine.name)

@@ -1,0 +1,191 @@
+"""Which site a seed has: hosts, their feeds and BMCs, agents in groups, rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+from pmwatchd.core.model import (
+    FenceAgent,
+    Fencing,
+    Grace,
+    Heartbeat,
+    Host,
+    PowerManagement,
+    Probe,
+    ProbeType,
+    Rules,
+    Switches,
+)
+from pmwatchd.core.proxies import complete
+from tests.simulation.iron import Device, Iron, Machine, Switch
+
+ENGINE_HOST = "engine-host"
+SHAPES = ("bmc", "bmc", "bmc+pdu", "pdu+bmc", "dual", "bmc+dual", "dual+bmc", "mixed", "eight")
+
+
+@dataclass(slots=True)
+class Layout:
+    """What the configuration says of a site."""
+
+    rules: Rules
+    hosts: dict[str, Host] = field(default_factory=dict)
+
+
+def rules_of(rng: Random) -> Rules:
+    """Rules on a short scale, so that much happens in an hour."""
+    return Rules(
+        fencing=Fencing(
+            off_status_delay_s=rng.choice([1.0, 3.0]),
+            off_status_retries=6,
+            on_status_delay_s=rng.choice([1.0, 3.0]),
+            on_status_retries=6,
+            off_attempts=rng.choice([1, 1, 2]),
+            on_attempts=rng.choice([1, 2]),
+            agent_timeout_s=rng.choice([3.0, 6.0]),
+            status_timeout_s=rng.choice([2.0, 4.0]),
+            kill_after_s=2.0,
+            quiet_time_s=rng.choice([20.0, 60.0]),
+            on_if_found_off=True,
+            retry_min_s=10.0,
+            retry_max_s=40.0,
+        ),
+        startup_hold_s=rng.choice([15.0, 60.0]),
+    )
+
+
+def lay_out(iron: Iron, rng: Random) -> Layout:
+    """Build the iron of a site, and the inventory that describes it."""
+    layout = Layout(rules_of(rng))
+    for address in ("pdu-a", "pdu-b"):
+        _device(iron, rng, address)
+    for number in range(1, rng.randint(3, 5) + 1):
+        name = f"node{number}"
+        machine = iron.machines[name] = Machine(name)
+        agents = _agents(iron, rng, machine, rng.choice(SHAPES))
+        layout.hosts[name] = _host(rng, name, number, agents)
+    if rng.random() < 0.3:
+        iron.machines[ENGINE_HOST] = Machine(ENGINE_HOST, chassis=None)
+        layout.hosts[ENGINE_HOST] = _host(rng, ENGINE_HOST, 99, (), engine=True)
+    return layout
+
+
+def _host(
+    rng: Random, name: str, number: int, agents: tuple[FenceAgent, ...], *, engine: bool = False
+) -> Host:
+    address = f"10.0.0.{number}"
+    words = rng.choice([("cluster", "dc"), ("engine",), ("bastion", "cluster"), ("dc", "other_dc")])
+    return Host(
+        name=name,
+        address=address,
+        heartbeat=Heartbeat(probes=(Probe(type=ProbeType.TCP, address=address, port=22),)),
+        cluster=rng.choice(["blue", "green"]),
+        datacenter=rng.choice(["east", "east", "west"]),
+        grace=Grace(period_s=rng.choice([15.0, 30.0]), failures=3),
+        extra_grace_s=rng.choice([0.0, 0.0, 10.0]),
+        boot_timeout_s=rng.choice([30.0, 60.0]),
+        power_management=PowerManagement(
+            agents=agents, proxies=complete(words, implicit=rng.random() < 0.8)
+        ),
+        engine=engine,
+    )
+
+
+def _agents(iron: Iron, rng: Random, machine: Machine, shape: str) -> tuple[FenceAgent, ...]:
+    """Wire a machine up and return the agents that its shape has."""
+    name = machine.name
+    chassis = Switch(f"{name}/chassis", machine)
+    feeds = [Switch(f"{name}/feed-{side}", machine) for side in "ab"]
+    if "bmc" in shape or shape in ("mixed", "eight"):
+        machine.chassis = chassis
+    match shape:
+        case "bmc+pdu" | "pdu+bmc":
+            machine.feeds = feeds[:1]
+        case "bmc":
+            pass
+        case _:
+            machine.feeds = feeds
+
+    def bmc(order: int, label: str = "bmc") -> FenceAgent:
+        # One that dies with the feeds beside it could never be proven off in one group with them.
+        own_supply = shape in ("mixed", "eight")
+        return _bmc(iron, rng, chassis, order, label, own_supply=own_supply)
+
+    def pdus(order: int, label: str = "pdu") -> list[FenceAgent]:
+        return [
+            _pdu(iron, rng, feed, order, f"{label}-{side}", f"pdu-{side}")
+            for feed, side in zip(machine.feeds, "ab", strict=False)
+        ]
+
+    match shape:
+        case "bmc":
+            agents = [bmc(1)]
+        case "bmc+pdu" | "bmc+dual":
+            agents = [bmc(1), *pdus(2)]
+        case "pdu+bmc" | "dual+bmc":
+            agents = [*pdus(1), bmc(2)]
+        case "dual":
+            agents = pdus(1)
+        case "mixed":
+            agents = [bmc(1), *pdus(1)]
+        case _:
+            agents = [bmc(1), bmc(1, "redfish"), *pdus(2), bmc(2, "ilo"), *pdus(3, "snmp")]
+            agents.append(bmc(3, "serial"))
+    return tuple(agents)
+
+
+def _device(iron: Iron, rng: Random, address: str, port: int | None = None) -> Device:
+    key = f"{address}:{port or ''}"
+    if key not in iron.devices:
+        iron.devices[key] = Device(
+            key,
+            late_s=rng.choice([0.0, 0.0, 0.3, 2.5]),
+            refuses_off=rng.random() < 0.3,
+        )
+    return iron.devices[key]
+
+
+def _bmc(
+    iron: Iron, rng: Random, chassis: Switch, order: int, label: str, *, own_supply: bool
+) -> FenceAgent:
+    address = f"{chassis.machine.name}-{label}"
+    device = _device(iron, rng, address, 623)
+    device.host = None if own_supply else chassis.machine
+    device.plugs[""] = chassis
+    agent = _agent(rng, label, order, address=address, ipport=623, type="ipmilan")
+    device.stale_s = max(0.0, agent.settle_s - device.late_s)
+    return agent
+
+
+def _pdu(iron: Iron, rng: Random, feed: Switch, order: int, label: str, address: str) -> FenceAgent:
+    device = _device(iron, rng, address)
+    device.plugs[feed.machine.name] = feed
+    return _agent(
+        rng,
+        label,
+        order,
+        address=address,
+        plug=feed.machine.name,
+        type="apc_snmp",
+        switches=Switches.FEED,
+    )
+
+
+def _agent(rng: Random, name: str, order: int, **more: object) -> FenceAgent:
+    fields: dict[str, object] = {
+        "name": name,
+        "order": order,
+        "settle_s": rng.choice([0.0, 0.0, 0.0, 2.0]),
+        "min_command_interval_s": rng.choice([0.0, 0.0, 0.5]),
+    }
+    return FenceAgent(**(fields | more))  # type: ignore[arg-type]
+
+
+def by_plug(hosts: Mapping[str, Host]) -> dict[tuple[str, str], list[tuple[str, str]]]:
+    """Return which agents of which hosts stand for each plug of each device."""
+    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
+    for host in hosts.values():
+        for agent in host.power_management.agents:
+            found.setdefault((agent.device, agent.plug or ""), []).append((host.name, agent.name))
+    return found
