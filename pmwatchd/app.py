@@ -61,14 +61,19 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def run(file: Path) -> int:
+def run(file: Path, *, accept_empty_journal: bool = False) -> int:
     """
     Run the daemon until SIGTERM or SIGINT and return its exit code.
+
+    Args:
+        accept_empty_journal: Begin an empty journal where a damaged one lies.
 
     Raises:
         ConfigError: The main file is faulty.
         PmwatchdError: The journal, a socket or a capability is missing.
     """
+    # A reload asked for too early means nothing yet; by default it would end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configuration = config.load(file)
     settings = configuration.settings
     kind = settings.log.format
@@ -77,7 +82,7 @@ def run(file: Path) -> int:
     log.configure(format=kind, level=settings.log.level)
     try:
         with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(Daemon(file, configuration).run())
+            runner.run(Daemon(file, configuration).run(accept_empty_journal=accept_empty_journal))
     except ExceptionGroup as group:
         expected, bugs = group.split(PmwatchdError)
         if expected is not None and bugs is None:
@@ -149,10 +154,12 @@ class Daemon:
         self._ssh: SshTransport | None = None
         self._reloading = asyncio.Lock()
 
-    async def run(self) -> None:
+    async def run(self, *, accept_empty_journal: bool = False) -> None:
         """Build, run until a signal, and end cleanly: open operations stay in the journal."""
         settings = self._configuration.settings
-        journal, remembered = await SqliteJournal.open(settings.state_dir, meter=self._metrics)
+        journal, remembered = await SqliteJournal.open(
+            settings.state_dir, meter=self._metrics, accept_empty=accept_empty_journal
+        )
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(journal.close)
 
@@ -210,6 +217,9 @@ class Daemon:
             tell=self._tell,
         )
         self._tell(Record(event="daemon.started", fields={"version": version("pmwatchd")}))
+        if (old := journal.replaced) is not None:
+            fields = {"reason": old.reason, "kept": str(old.kept), "lost": old.lost}
+            self._tell(Record(event="journal.replaced", fields=fields))
         self._tell_inventory()
         scheduler.watch(self._configuration.hosts)
         engine.put(self._inventory())

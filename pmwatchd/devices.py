@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ class _Device:
     waiting: list[_Waiter] = field(default_factory=list)
     busy: bool = False
     left_at: float | None = None
+    held_until: float = -math.inf
 
     def call_first(self) -> None:
         """Let the first in the queue look whether it is its turn."""
@@ -69,6 +71,11 @@ class DeviceQueue:
             switch.left_at = self._clock()
             switch.call_first()
 
+    def hold(self, device: str, *, until_at: float) -> None:
+        """Give no turn at *device* before then."""
+        switch = self._devices.setdefault(device, _Device())
+        switch.held_until = max(switch.held_until, until_at)
+
     async def _wait(self, switch: _Device, *, urgent: bool, interval_s: float) -> None:
         waiter = _Waiter((not urgent, next(self._arrivals)))
         heapq.heappush(switch.waiting, waiter)
@@ -92,6 +99,7 @@ class DeviceQueue:
             switch.call_first()
 
     def _pause_s(self, switch: _Device, interval_s: float) -> float:
-        if switch.left_at is None:
-            return 0.0
-        return switch.left_at + interval_s - self._clock()
+        free_at = switch.held_until
+        if switch.left_at is not None:
+            free_at = max(free_at, switch.left_at + interval_s)
+        return free_at - self._clock()

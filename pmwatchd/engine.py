@@ -28,6 +28,7 @@ from pmwatchd.core.orders import (
     Accepted,
     Act,
     Answer,
+    HoldDevice,
     Order,
     PowerRead,
     ProbeHost,
@@ -187,7 +188,7 @@ class Engine:
                     self.put(_not_sent(order))
                 case RunAgent() | ProbeHost() if order.operation not in unopened:
                     self._carry_out(order)
-                case ReportNext():
+                case ReportNext() | HoldDevice():
                     self._carry_out(order)
                 case Answer():
                     self._answer(order, unopened, undurable=undurable)

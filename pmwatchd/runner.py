@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from pmwatchd.core.events import AgentReplied, Event, HostProbed
 from pmwatchd.core.model import AgentResult, Candidate, FenceAction, ProxyResult, Reply, Try
-from pmwatchd.core.orders import Act, ProbeHost, ReportNext, RunAgent
+from pmwatchd.core.orders import Act, HoldDevice, ProbeHost, ReportNext, RunAgent
 from pmwatchd.core.verdict import given_up, walks_on
 from pmwatchd.devices import DeviceQueue
 from pmwatchd.errors import ProxyError
@@ -89,6 +89,8 @@ class Runner:
                 task.add_done_callback(self._executions.discard)
             case ProbeHost():
                 self._group.create_task(self._probe(act))
+            case HoldDevice():
+                self._devices.hold(act.agent.device, until_at=self._clock() + act.for_s)
             case ReportNext():
                 self._prober.report_next(act.host)
 

@@ -167,3 +167,15 @@ async def test_a_turn_that_fails_is_given_back() -> None:
     await bench.call("next")
 
     assert bench.story == ["+next"]
+
+
+async def test_a_device_where_a_former_start_may_still_be_at_work_gives_no_turn(
+    bench: Bench,
+) -> None:
+    bench.queue.hold(DEVICE, until_at=40.0)
+    await bench.call("first", urgent=True)
+    await bench.at(39.9)
+    assert bench.story == []
+    await bench.at(40.0)
+
+    assert bench.story == ["+first"]

@@ -17,12 +17,17 @@ from pmwatchd.errors import ConfigError, Fault, PmwatchdError
 
 @click.command()
 @config_option
-def run(config: Path) -> int:
+@click.option(
+    "--accept-empty-journal",
+    is_flag=True,
+    help="If the journal is damaged, keep it aside and begin an empty one; for one start.",
+)
+def run(config: Path, *, accept_empty_journal: bool) -> int:
     """Run the daemon, until SIGTERM."""
     from pmwatchd import app  # noqa: PLC0415 - see above
 
     try:
-        return app.run(config)
+        return app.run(config, accept_empty_journal=accept_empty_journal)
     except ConfigError as error:
         return _refuse(error.faults, err=True)
     except PmwatchdError as error:

@@ -115,8 +115,21 @@ def load_settings(
 
 def _files(file: Path, findings: Findings) -> Iterator[Source]:
     yield Source(str(file), file.name, read_toml(file, findings) or {})
-    for extra in sorted((file.parent / "conf.d").glob("*.toml")):
+    for extra in _extras(file.parent / "conf.d", findings):
         yield Source(str(extra), f"conf.d/{extra.name}", read_toml(extra, findings) or {})
+
+
+def _extras(folder: Path, findings: Findings) -> list[Path]:
+    """List what is read after the main file; one that cannot be listed is not simply empty."""
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        reason = f"the folder cannot be read: {error.strerror}"
+        remedy = "Let the daemon's user read it: without it other rules would apply"
+        findings.fault(Fault(str(folder), "", reason, remedy))
+        return []
 
 
 def _environment(environ: Mapping[str, str] | None, findings: Findings) -> Source:

@@ -97,6 +97,10 @@ def check_address(text: str) -> str:
             ipaddress.ip_address(bare.split("%")[0])
         except ValueError:
             raise WrongError("is not an IP address", "Correct it") from None
+    try:
+        bare.encode("idna")
+    except UnicodeError:
+        raise WrongError("is not a name that can be looked up", "Correct it") from None
     return bare
 
 

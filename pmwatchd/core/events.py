@@ -7,6 +7,7 @@ another.  An event says what was seen and never what to do about it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,10 +30,13 @@ class Silent:
 
     Attributes:
         last_answer_at: When it last answered since this start, or None.
+        deaf_until: Until then a local fault kept us from hearing it: silence before
+            that counts for nothing.
     """
 
     host: str
     last_answer_at: float | None
+    deaf_until: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
-from pmwatchd.core import requests, resume, treatment
+from pmwatchd.core import requests, treatment
 from pmwatchd.core.events import (
     AgentReplied,
     CancelRequested,
@@ -188,7 +188,17 @@ class Fleet:
             site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
         else:
             site.clear_alert(Alert.INVENTORY_REFUSED)
+        self._adopt_orphans(now)
         self._tell_orphans(now)
+
+    def _adopt_orphans(self, now: float) -> None:
+        """Continue operations of a former start, as soon as their hosts can be fenced."""
+        for name in sorted(self._orphans):
+            machine = self._machines.get(name)
+            if machine is not None and machine.host.groups:
+                saved = self._orphans.pop(name)
+                treatment.adopt(self._site, machine, saved, now)
+                self._settle(machine, now)
 
     def _add(self, host: Host, now: float) -> None:
         site = self._site
@@ -200,10 +210,6 @@ class Fleet:
             machine.quiet_until = now + site.rules.fencing.quiet_time_s
         if memory is not None and memory.left_off:
             treatment.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
-        if host.groups and host.name in self._orphans:
-            saved = self._orphans.pop(host.name)
-            operation = resume.resume(saved, host, site.rules.fencing, now)
-            treatment.adopt(site, machine, operation, now)
         self._settle(machine, now)
 
     def _until_at(self, memory: SaveHost | None) -> float | None:

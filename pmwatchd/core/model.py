@@ -249,7 +249,7 @@ class FenceAgent:
     @property
     def device(self) -> str:
         """The device behind this agent; two agents of one device are never executed at once."""
-        return f"{self.address}:{self.ipport or ''}"
+        return f"{self.address.lower().rstrip('.')}:{self.ipport or ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -407,9 +407,8 @@ class Reply:
     @property
     def proxy(self) -> str | None:
         """The machine that ran the agent, if any did."""
-        return (
-            self.tries[-1].proxy if self.tries and self.result is not AgentResult.NO_PROXY else None
-        )
+        ran = self.tries and self.result not in (AgentResult.NO_PROXY, AgentResult.WITHDRAWN)
+        return self.tries[-1].proxy if ran else None
 
     @property
     def uncertain(self) -> bool:

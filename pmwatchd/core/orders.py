@@ -129,6 +129,14 @@ class RunAgent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HoldDevice:
+    """Execute nothing at a device and plug for so long: a former start's command may still run."""
+
+    agent: FenceAgent
+    for_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeHost:
     """Send one fresh heartbeat now; answered by ``HostProbed``."""
 
@@ -179,5 +187,5 @@ class Answer:
 
 
 Durable = Record | SaveOperation | SaveHost
-Act = RunAgent | ProbeHost | ReportNext
+Act = RunAgent | HoldDevice | ProbeHost | ReportNext
 Order = Durable | Act | Answer

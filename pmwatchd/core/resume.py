@@ -11,17 +11,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pmwatchd.core import stage as stages
-from pmwatchd.core.model import FenceAction, Fencing, Host, Outcome
+from pmwatchd.core.model import FenceAction, FenceAgent, Fencing, Host, Outcome
 from pmwatchd.core.operation import Operation, Phase
 from pmwatchd.core.orders import SaveOperation
 
 
-def document(operation: Operation) -> dict[str, object]:
-    """Return where an operation stands."""
+def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
+    """
+    Return where an operation stands.
+
+    Outstanding executions are written with the seconds after which they are
+    certainly over: a later start may have other limits.
+    """
     stage = operation.stage
     members = stage.members if stage else ()
     status = FenceAction.STATUS
-    outstanding = {
+    running = {
         m.agent.name: stage.action if m.step is stages.Step.COMMANDED and stage else status
         for m in members
         if m.step in stages.OUTSTANDING
@@ -30,7 +35,10 @@ def document(operation: Operation) -> dict[str, object]:
         "phase": operation.phase,
         "group": operation.group,
         "turn": operation.turn,
-        "outstanding": {name: str(action) for name, action in sorted(outstanding.items())},
+        "outstanding": {
+            name: {"action": str(action), "over_s": fencing.over_s(action)}
+            for name, action in sorted(running.items())
+        },
         "switched": sorted(operation.sent_off),
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
@@ -39,7 +47,7 @@ def document(operation: Operation) -> dict[str, object]:
     }
 
 
-def save(operation: Operation) -> SaveOperation:
+def save(operation: Operation, fencing: Fencing) -> SaveOperation:
     """Return the durable order for an operation as it stands."""
     return SaveOperation(
         id=operation.id,
@@ -49,11 +57,11 @@ def save(operation: Operation) -> SaveOperation:
         reason=operation.reason,
         by=operation.by,
         outcome=operation.outcome,
-        document=document(operation),
+        document=document(operation, fencing),
     )
 
 
-def resume(saved: SaveOperation, host: Host, fencing: Fencing, now: float) -> Operation:
+def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
     """
     Return the operation to be continued with *host*.
 
@@ -61,8 +69,6 @@ def resume(saved: SaveOperation, host: Host, fencing: Fencing, now: float) -> Op
     counted from this start; all of the operation waits for that.
     """
     step = saved.document
-    outstanding = _mapping(step.get("outstanding"))
-    waits = [fencing.over_s(FenceAction(str(action))) for action in outstanding.values()]
     agents = {agent.name for agent in host.power_management.agents}
     switched = _names(step.get("switched")) & agents
     restoring = step.get("restoring")
@@ -77,7 +83,7 @@ def resume(saved: SaveOperation, host: Host, fencing: Fencing, now: float) -> Op
         phase=Phase.BLOCKED,
         turn=_number(step.get("turn")),
         group=_number(step.get("group")),
-        until_at=now + max(waits, default=0.0),
+        until_at=now + max(_over_s(step).values(), default=0.0),
         switched=switched,
         proven_off_at=now if step.get("proven_off") else None,
         proven_on_at=now if step.get("proven_on") else None,
@@ -85,6 +91,22 @@ def resume(saved: SaveOperation, host: Host, fencing: Fencing, now: float) -> Op
         retries=_number(step.get("retries")),
         resumed=True,
     )
+
+
+def outstanding(saved: SaveOperation, host: Host) -> list[tuple[FenceAgent, float]]:
+    """Return the agents whose executions may still be running, and for how long at most."""
+    over_s = _over_s(saved.document)
+    agents = host.power_management.agents
+    return [(agent, over_s[agent.name]) for agent in agents if agent.name in over_s]
+
+
+def _over_s(step: Mapping[str, object]) -> dict[str, float]:
+    running = _mapping(step.get("outstanding"))
+    return {name: _seconds(_mapping(one).get("over_s")) for name, one in running.items()}
+
+
+def _seconds(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _mapping(value: object) -> Mapping[str, object]:

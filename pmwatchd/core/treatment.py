@@ -22,7 +22,7 @@ from pmwatchd.core.events import (
 from pmwatchd.core.machine import Machine, Maintenance
 from pmwatchd.core.model import Action, Alert, Cause, HoldName, Outcome, ProbeResult
 from pmwatchd.core.operation import FenceEvent, Looked, Move, Operation, Phase, Recovered
-from pmwatchd.core.orders import ReportNext, RunAgent
+from pmwatchd.core.orders import HoldDevice, ReportNext, RunAgent, SaveOperation
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import Hold, RaisedAlert
 
@@ -230,7 +230,7 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
 
 def _save(site: Site, machine: Machine, operation: Operation) -> None:
     """Journal the step that an operation has reached, if it is another than before."""
-    saved = resume.save(operation)
+    saved = resume.save(operation, site.rules.fencing)
     if saved != machine.saved_operation:
         machine.saved_operation = saved
         site.orders.append(saved)
@@ -350,10 +350,13 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     protect(site, machine, now)
 
 
-def adopt(site: Site, machine: Machine, operation: Operation, now: float) -> None:
+def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> None:
     """Continue an operation that a former start left open."""
+    operation = resume.resume(saved, machine.host, now)
     machine.operation = operation
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
+    for agent, for_s in resume.outstanding(saved, machine.host):
+        site.orders.append(HoldDevice(agent=agent, for_s=for_s))
     if operation.until_at <= now:
         fence_step(site, machine, DeadlineReached(), now)
 

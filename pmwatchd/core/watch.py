@@ -151,10 +151,12 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
             return replace(watch, failures=watch.failures + 1)
         case Up():
             answered_at = watch.since_at if sign.last_answer_at is None else sign.last_answer_at
-            base_at = max(watch.base_at, answered_at)
+            base_at = max(watch.base_at, answered_at, sign.deaf_until)
             return _tick(host, Connecting(now, base_at, failures=1), now)
         case Connecting():
-            return _tick(host, replace(watch, failures=watch.failures + 1), now)
+            base_at = max(watch.base_at, sign.deaf_until)
+            counted = replace(watch, base_at=base_at, failures=watch.failures + 1)
+            return _tick(host, counted, now)
         case Booting():
             return _tick(host, watch, now)
         case NonResponsive():

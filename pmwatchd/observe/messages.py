@@ -191,6 +191,11 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 CRITICAL,
                 "The journal cannot be written, no new operation begins[: {reason}]",
             ),
+            (
+                "journal.replaced",
+                ERROR,
+                "The journal was damaged ({reason}) and is replaced; lost: {lost}; kept as {kept}",
+            ),
             ("journal.recovered", WARNING, "The journal is written again"),
             ("proxy.connected", INFO, "Connected to proxy {proxy}"),
             ("proxy.lost", WARNING, "The connection to proxy {proxy} is lost[: {reason}]"),

@@ -90,7 +90,7 @@ def test_an_intent_is_journalled_before_every_command() -> None:
             saved = [o for o in scene.orders[:index] if isinstance(o, SaveOperation)][-1]
             outstanding = saved.document["outstanding"]
             assert isinstance(outstanding, dict)
-            assert outstanding["bmc"] == order.action
+            assert outstanding["bmc"]["action"] == order.action
 
 
 def test_off_is_read_twice_and_not_sooner_than_the_confirm_gap() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from pmwatchd.core.events import AgentReplied, InventoryLoaded, MaintenanceRequested, PowerRequested
 from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
-from pmwatchd.core.orders import Record, RunAgent, SaveHost, SaveOperation
+from pmwatchd.core.orders import HoldDevice, Record, RunAgent, SaveHost, SaveOperation
 from pmwatchd.core.resume import resume
 from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
 
@@ -58,6 +58,46 @@ def test_an_intent_without_result_blocks_its_device_for_a_full_execution_time() 
 
     assert [order.action for order in scene.orders if isinstance(order, RunAgent)] == ["status"]
     assert scene.now - started_at >= FENCING.over_s(FenceAction.OFF)
+
+
+def test_the_block_lasts_as_long_as_the_former_start_allowed_its_executions() -> None:
+    patient = replace(RULES, fencing=replace(FENCING, agent_timeout_s=120.0))
+    before = dying(rules=patient)
+    before.until("fence.intended")
+    scene = Scene(NODE, after=before, at=before.now + 1.0)
+    (hold,) = [order for order in scene.orders if isinstance(order, HoldDevice)]
+    assert (hold.agent.name, hold.for_s) == ("bmc", 130.0)
+    scene.run(129)
+
+    assert not [order for order in scene.orders if isinstance(order, RunAgent)]
+
+
+def test_an_operation_is_continued_when_its_agents_are_back_in_the_inventory() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    scene = Scene(host("node7"), after=before, at=before.now + 60.0)
+    scene.run(10)
+    assert [alert.name for alert in scene.fleet.alerts()] == ["left_off"]
+    scene.load(NODE)
+    scene.run(100)
+
+    assert scene.events("fence.continued", "fence.closed") == ["fence.continued", "fence.closed"]
+    assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+
+
+def test_what_is_no_number_of_seconds_blocks_nothing() -> None:
+    saved = SaveOperation(
+        id="op_1_1",
+        host="node7",
+        action=Action.RESTART,
+        cause=Cause.AUTOMATIC,
+        reason="",
+        by="",
+        outcome=None,
+        document={"outstanding": {"bmc": {"over_s": "soon"}}},
+    )
+
+    assert resume(saved, NODE, 5.0).until_at == 5.0
 
 
 def test_a_host_found_on_and_answering_after_the_restart_is_left_alone() -> None:
@@ -251,7 +291,7 @@ def test_a_document_that_lacks_everything_is_read_as_nothing_done() -> None:
         outcome=None,
         document={},
     )
-    operation = resume(saved, NODE, FENCING, 5.0)
+    operation = resume(saved, NODE, 5.0)
 
     assert operation.sent_off == frozenset()
     assert operation.proven_off_at is None
@@ -270,7 +310,7 @@ def test_an_agent_that_the_inventory_has_lost_is_not_waited_for() -> None:
         outcome=None,
         document=document,
     )
-    operation = resume(saved, NODE, FENCING, 5.0)
+    operation = resume(saved, NODE, 5.0)
 
     assert operation.sent_off == {"bmc"}
     assert operation.restoring is Outcome.FAILED

@@ -48,6 +48,15 @@ def test_one_answer_is_enough(silent: watch.Watch) -> None:
     assert watch.step(NODE, silent, Answered("node7", 50), 50) == Up(50)
 
 
+@pytest.mark.parametrize("before", [Up(10), Connecting(100, base_at=95, failures=1)])
+def test_silence_before_the_end_of_a_local_fault_counts_for_nothing(before: watch.Watch) -> None:
+    deaf = Silent("node7", last_answer_at=95.0, deaf_until=180.0)
+    state = watch.step(NODE, before, deaf, 200)
+
+    assert isinstance(state, Connecting)
+    assert state.base_at == 180
+
+
 def test_grace_does_not_end_by_count_alone() -> None:
     state = Connecting(100, base_at=95, failures=30)
 

@@ -14,7 +14,6 @@ import pytest
 
 from pmwatchd.core.model import Outcome
 from pmwatchd.errors import (
-    JournalCorruptError,
     JournalError,
     JournalLockedError,
     JournalUnwritableError,
@@ -137,35 +136,6 @@ async def test_a_state_directory_that_cannot_be_made_says_what_to_do(tmp_path: P
 
     with pytest.raises(JournalUnwritableError, match=r"file.pmwatchd.*Create it"):
         await opened(tmp_path / "file" / "pmwatchd")
-
-
-@pytest.mark.parametrize("content", [b"not a database at all" * 500, b"SQLite format 3\0" * 300])
-async def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "journal.db"
-    path.write_bytes(content)
-
-    with pytest.raises(JournalCorruptError, match="move both aside by hand"):
-        await opened(tmp_path)
-    assert path.read_bytes() == content
-
-
-async def test_damage_to_the_operations_is_found_at_start(tmp_path: Path) -> None:
-    journal = await opened(tmp_path)
-    await journal.commit([operation(f"op_{n}", f"node{n}") for n in range(2000)])
-    await journal.close()
-    path = tmp_path / "journal.db"
-    content = bytearray(path.read_bytes())
-    with _foreign(path) as other:
-        page = other.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'operation'")
-        start = (page.fetchone()[0] - 1) * 4096
-    content[start + 8 : start + 2048] = os.urandom(2040)
-    path.write_bytes(content)
-
-    with pytest.raises(JournalCorruptError):
-        await opened(tmp_path)
-    # What failed to open holds nothing: the lock is free for the next try.
-    with pytest.raises(JournalCorruptError):
-        await opened(tmp_path)
 
 
 async def test_a_journal_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:

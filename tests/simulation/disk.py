@@ -24,6 +24,7 @@ class Disk:
     What is durable.
 
     Attributes:
+        intents: Commands that were announced, by operation and turn.
         behind: The last commit failed, so the daemon knows more than the disk.
     """
 
@@ -33,7 +34,7 @@ class Disk:
         self.hosts: dict[str, SaveHost] = {}
         self.open: dict[str, SaveOperation] = {}
         self.closed: dict[str, SaveOperation] = {}
-        self.records = 0
+        self.intents: set[tuple[str, int]] = set()
         self.behind = False
         self.moods = Moods()
         self.slow_s: Callable[[], float] = lambda: 0.0
@@ -56,11 +57,12 @@ class Disk:
                     self.hosts[host.host] = host
                 case SaveOperation() as operation:
                     self._keep_operation(operation)
-                case Told(sequence=int(sequence)):
+                case Told(sequence=int(sequence), record=record):
                     if sequence <= self.sequence:
                         raise RuntimeError(f"record {sequence} is there already")
                     self.sequence = sequence
-                    self.records += 1
+                    if record.event == "fence.intended":
+                        self.intents.add((record.operation or "", int(str(record.fields["turn"]))))
                 case _:
                     pass
 

@@ -149,6 +149,10 @@ class Observer(Protocol):
         """Its command, or its question, reached the device."""
         ...
 
+    def ended(self, execution: Execution) -> None:
+        """It is over, or its proxy is."""
+        ...
+
     def switched(self, switch: Switch, by: Execution | None) -> None:
         """Power came or went."""
         ...
@@ -318,6 +322,7 @@ class Iron:
             appointment.cancel()
         execution.device.running.remove(execution)
         self._running.remove(execution)
+        self._observer.ended(execution)
 
     def _spoil(self, execution: Execution) -> None:
         """Let the agent misspeak, whatever it did."""

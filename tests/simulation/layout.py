@@ -114,7 +114,7 @@ def _agents(iron: Iron, rng: Random, machine: Machine, shape: str) -> tuple[Fenc
 
     def pdus(order: int, label: str = "pdu") -> list[FenceAgent]:
         return [
-            _pdu(iron, rng, feed, order, f"{label}-{side}", f"pdu-{side}")
+            _pdu(iron, rng, feed, order, f"{label}-{side}", f"{label}-{side}")
             for feed, side in zip(machine.feeds, "ab", strict=False)
         ]
 
@@ -182,10 +182,10 @@ def _agent(rng: Random, name: str, order: int, **more: object) -> FenceAgent:
     return FenceAgent(**(fields | more))  # type: ignore[arg-type]
 
 
-def by_plug(hosts: Mapping[str, Host]) -> dict[tuple[str, str], list[tuple[str, str]]]:
-    """Return which agents of which hosts stand for each plug of each device."""
-    found: dict[tuple[str, str], list[tuple[str, str]]] = {}
-    for host in hosts.values():
-        for agent in host.power_management.agents:
-            found.setdefault((agent.device, agent.plug or ""), []).append((host.name, agent.name))
-    return found
+def by_plug(hosts: Mapping[str, Host]) -> dict[tuple[str, str], tuple[str, str]]:
+    """Return which agent of which host stands for each plug of each device."""
+    return {
+        (agent.device, agent.plug or ""): (host.name, agent.name)
+        for host in hosts.values()
+        for agent in host.power_management.agents
+    }

@@ -101,7 +101,7 @@ class Asking:
             if echoes is not None:
                 ended = list(echoes.read())
             else:
-                end = self._dials.ready(fd, events)
+                end = self._dials.ready(fd, events, now)
                 ended = [] if end is None else [end]
             for attempt, sign in ended:
                 if not attempt.beat.over:  # another probe may have ended it in this very pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,6 +32,7 @@ class Watched:
         due_at: When its next heartbeat is planned.
         last_answer_at: Its last answer, or None.
         answered: How its last heartbeat ended; None before the first. Local faults leave it.
+        deaf_until: The end of its last heartbeat that a local fault spoilt.
         report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
         beat: The planned heartbeat under way, if any.
         queued: Its heartbeat is due and waits for its turn.
@@ -41,6 +43,7 @@ class Watched:
     due_at: float
     last_answer_at: float | None = None
     answered: bool | None = None
+    deaf_until: float = -math.inf
     report_from: float | None = None
     beat: Beat | None = None
     queued: bool = False
@@ -57,6 +60,7 @@ class Beat:
         waiter: Who asked for a fresh one.
         open: Probes under way.
         fault: The first local fault that a probe met.
+        stepped_at: When a probe last said something and began to wait for what comes of it.
     """
 
     host: Host
@@ -67,6 +71,16 @@ class Beat:
     results: list[ProbeResult] = field(default_factory=list)
     fault: str = ""
     over: bool = False
+    stepped_at: float = -math.inf
+
+    @property
+    def owed_until(self) -> float:
+        """
+        When whoever we last said something to has had half a time-out to answer it.
+
+        A late loop may have said it long after the host was ready to hear it.
+        """
+        return self.stepped_at + self.host.heartbeat.timeout_s / 2
 
     @property
     def deadline_at(self) -> float:

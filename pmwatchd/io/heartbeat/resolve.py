@@ -1,8 +1,8 @@
 """
 Names to addresses, without ever waiting for one.
 
-A literal address costs nothing.  A name is looked up in the executor of the
-loop, a few at a time, and again now and then in the background.  While a
+A literal address costs nothing.  A name is looked up in a thread, a few at a
+time, and again now and then in the background.  While a
 later look-up fails, the address that was known stays in use: a broken name
 server must not blind us.
 """
@@ -14,10 +14,11 @@ import math
 import socket
 from collections import deque
 from collections.abc import Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 AT_ONCE_MAX = 8
-"""Look-ups at a time; the executor is shared with the rest of the daemon."""
+"""Look-ups at a time, in threads of their own: a name server that hangs blocks nobody else."""
 REFRESH_S = 300.0
 RETRY_S = 10.0
 
@@ -62,6 +63,7 @@ class Resolver:
 
     def __init__(self, on_end: Callable[[], None]) -> None:
         self._on_end = on_end
+        self._threads = ThreadPoolExecutor(AT_ONCE_MAX, thread_name_prefix="resolve")
         self._known: dict[str, _Known] = {}
         self._waiting: deque[str] = deque()
         self._running: dict[asyncio.Future[Address], str] = {}
@@ -107,12 +109,13 @@ class Resolver:
         self._waiting.clear()
         for future in self._running:
             future.cancel()
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self) -> None:
         while self._waiting and len(self._running) < AT_ONCE_MAX:
             name = self._waiting.popleft()
             loop = asyncio.get_running_loop()
-            future = loop.run_in_executor(None, _look_up, name, 0)
+            future = loop.run_in_executor(self._threads, _look_up, name, 0)
             self._running[future] = name
             future.add_done_callback(self._end)
 

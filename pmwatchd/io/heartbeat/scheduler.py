@@ -257,6 +257,9 @@ class Scheduler:
             self._end(beat, result, now)
 
     def _end_overdue(self, beat: Beat, now: float) -> None:
+        if beat.owed_until > now and not beat.over:
+            self._overdue.put(beat.owed_until, beat)
+            return
         late = beat.is_late(now)
         while beat.open and not beat.over:
             sign = beat.open.pop().end()
@@ -283,9 +286,10 @@ class Scheduler:
             watched.answered = True
             watched.last_answer_at = now
         elif result is ProbeResult.SILENT:
-            self._report.add(Silent(name, watched.last_answer_at), now)
+            self._report.add(Silent(name, watched.last_answer_at, watched.deaf_until), now)
             watched.answered = False
         else:
+            watched.deaf_until = now
             return
         if asked_for:
             watched.report_from = None

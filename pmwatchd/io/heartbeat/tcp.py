@@ -97,13 +97,14 @@ class Dials:
         self.close(dial)
         return of_refusal(number)
 
-    def ready(self, fd: int, events: int) -> tuple[Dial, Sign] | None:
+    def ready(self, fd: int, events: int, now: float) -> tuple[Dial, Sign] | None:
         """Go on with the probe of *fd*; its end, if this was it."""
         dial = self._by_fd.get(fd)
         if dial is None:  # given up while the events of this pass were handled
             return None
         sign = self._connected(dial, events) if not dial.connected else self._read(dial)
         if sign is None:
+            dial.beat.stepped_at = now
             return None
         self.close(dial)
         return dial, sign

@@ -2,8 +2,9 @@
 The durable memory: one SQLite file, one connection, one thread.
 
 ``SqliteJournal`` is the face towards the event loop, ``store`` the work in
-the thread, ``rows`` the way from values to columns and back, ``lock`` what
-keeps a second daemon out.
+the thread, ``rows`` the way from values to columns and back, ``files`` and
+``tables`` how a journal comes to be and is replaced, ``faults`` what SQLite
+means, ``lock`` what keeps a second daemon out.
 
 ::
 

@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 from pmwatchd.core.orders import SaveHost, SaveOperation, Told
 from pmwatchd.io.journal import rows
+from pmwatchd.io.journal.files import Replaced
 from pmwatchd.io.journal.lock import DirectoryLock
 from pmwatchd.io.journal.store import PRUNE_EVERY, Store, Write
 from pmwatchd.ports import Entry, Meter, Remembered, Row
@@ -25,11 +26,20 @@ class SqliteJournal:
 
     A cancelled caller loses the answer, never the order of things: the
     thread carries on with what it began and takes the next after it.
+
+    Attributes:
+        replaced: The damaged journal that this one took the place of, if there was one.
     """
 
     def __init__(
-        self, store: Store, thread: ThreadPoolExecutor, lock: DirectoryLock, meter: Meter
+        self,
+        store: Store,
+        thread: ThreadPoolExecutor,
+        lock: DirectoryLock,
+        meter: Meter,
+        replaced: Replaced | None = None,
     ) -> None:
+        self.replaced = replaced
         self._store = store
         self._thread = thread
         self._lock = lock
@@ -38,28 +48,34 @@ class SqliteJournal:
         self._closed = False
 
     @classmethod
-    async def open(cls, state_dir: Path, *, meter: Meter) -> tuple[Self, Remembered]:
+    async def open(
+        cls, state_dir: Path, *, meter: Meter, accept_empty: bool = False
+    ) -> tuple[Self, Remembered]:
         """
         Open ``state_dir/journal.db``, made when it is missing, and read what it knows.
 
+        Args:
+            accept_empty: A person's word that a damaged journal may be kept
+                aside and an empty one begun; harmless when it is sound.
+
         Raises:
             JournalLockedError: Another daemon, or another program, has it open.
-            JournalCorruptError: It cannot be read; it is left as it is.
+            JournalCorruptError: It is damaged, and that is not accepted.
             JournalUnwritableError: The state directory or the file cannot be written.
             JournalError: A newer pmwatchd made it.
         """
         lock = DirectoryLock.acquire(state_dir)
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
-        opening = thread.submit(Store.open, state_dir)
+        opening = thread.submit(Store.open, state_dir, accept_empty=accept_empty)
         try:
-            store, remembered = await asyncio.wrap_future(opening)
+            store, remembered, replaced = await asyncio.wrap_future(opening)
         except BaseException:
             # A cancelled caller too: what the thread has opened meanwhile is closed in it.
             thread.submit(_discard, opening.result)
             thread.shutdown(wait=True)
             lock.release()
             raise
-        return cls(store, thread, lock, meter), remembered
+        return cls(store, thread, lock, meter, replaced), remembered
 
     async def commit(self, entries: Sequence[Entry]) -> None:
         """
@@ -152,6 +168,6 @@ def _write(entry: Entry) -> Write | None:
             return Write("host", rows.of_host(host))
 
 
-def _discard(opened: Callable[[], tuple[Store, Remembered]]) -> None:
+def _discard(opened: Callable[[], tuple[Store, Remembered, Replaced | None]]) -> None:
     with contextlib.suppress(Exception):
         opened()[0].close()

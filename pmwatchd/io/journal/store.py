@@ -1,5 +1,5 @@
 """
-The work in the journal's thread: open, migrate, commit, read, prune.
+The work in the journal's thread: open, check, commit, read, prune.
 
 The connection keeps SQLite's own lock for as long as it is open
 (``locking_mode=EXCLUSIVE``): no second connection can exist that would write
@@ -9,23 +9,19 @@ or checkpoint at the same instant, and no shared memory file is needed.
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from importlib import resources
 from pathlib import Path
 from typing import Literal, Self
 
-from pmwatchd.errors import (
-    JournalCorruptError,
-    JournalError,
-    JournalLockedError,
-    JournalUnwritableError,
-)
-from pmwatchd.io.journal import rows
+from pmwatchd.errors import JournalCorruptError, JournalError, JournalUnwritableError
+from pmwatchd.io.journal import files, rows
+from pmwatchd.io.journal.faults import at_open, cause
+from pmwatchd.io.journal.files import Replaced
+from pmwatchd.io.journal.tables import migrate, transaction
 from pmwatchd.ports import Remembered, Row
 
 # What is kept: records and ended operations of the last 90 days before the
@@ -42,6 +38,10 @@ PRUNE_EVERY = 2_000
 WAL_BYTES_MAX = 16 * 1024 * 1024
 # How long to wait for a foreign program that has the file open, at open only.
 BUSY_S = 1.0
+
+# What safety rests on; everything else in the file is history.
+_SAFETY = ("meta", "host", "operation")
+_SECONDS = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 # What to look for: a name of the conditions below, and its value; None: any.
 Wanted = Mapping[str, str | int | None]
@@ -130,45 +130,108 @@ class Store:
         self._path = path
 
     @classmethod
-    def open(cls, state_dir: Path) -> tuple[Self, Remembered]:
+    def open(
+        cls, state_dir: Path, *, accept_empty: bool = False
+    ) -> tuple[Self, Remembered, Replaced | None]:
         """
-        Open, migrate, check what safety rests on, count this start, prune a little.
+        Open, migrate, check, count this start, prune a little.
+
+        Damage to what safety rests on (hosts, operations) needs a person's
+        word, *accept_empty*.  Damage to the history alone does not: what is
+        sound moves to a new file, so that no open operation is hidden by it.
 
         Raises:
             JournalLockedError: Another program has the file open.
-            JournalCorruptError: It cannot be read.
+            JournalCorruptError: It is damaged, and *accept_empty* is not given.
             JournalUnwritableError: It cannot be written.
             JournalError: A newer pmwatchd made it.
         """
         path = state_dir / "journal.db"
-        with _at_open(path):
-            _create(path)
+        with at_open(path):
+            files.settle(path)
+            if not files.present(path):
+                files.make(path, lambda _new: None)
+                files.settle(path)
+        try:
+            store, damage = cls._connect(path)
+        except JournalCorruptError as error:
+            if not accept_empty:
+                raise
+            with at_open(path):
+                files.make(path, _number_anew)
+            reason, lost = cause(error.__cause__), "every operation and maintenance in it"
+        else:
+            if not damage:
+                return store, store.begin(), None
+            # Closed before it is moved: SQLite removes the log by its name.
+            with contextlib.closing(store), at_open(path):
+                files.make(path, store.copy_sound)
+            reason, lost = damage, "the records before this start; open operations are continued"
+        with at_open(path):
+            kept = files.settle(path)
+        store, _ = cls._connect(path)
+        return store, store.begin(), Replaced(kept, reason, lost)
+
+    @classmethod
+    def _connect(cls, path: Path) -> tuple[Self, str]:
+        """Open *path*; give what is damaged in its history, or "" when it is sound."""
+        with at_open(path):
+            if not path.exists() or not path.stat().st_size:
+                raise sqlite3.DatabaseError("the file is empty or missing")
             # isolation_level: transactions begin where the code says so.
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
             store = cls(connection, path)
             try:
-                return store, store._start()
+                return store, store._prepare()
             except BaseException:
                 connection.close()
                 raise
 
+    def begin(self) -> Remembered:
+        """
+        Count this start and read what the journal knows.
+
+        Raises:
+            JournalError: As :meth:`open`.
+        """
+        with at_open(self._path):
+            try:
+                with transaction(self._connection):
+                    self._connection.execute("UPDATE meta SET epoch = epoch + 1")
+                remembered = self._remembered()
+            except BaseException:
+                self.close()
+                raise
+        for _ in range(PRUNE_STEPS_AT_OPEN):
+            if not self.prune():
+                break
+        return remembered
+
     def commit(self, writes: Sequence[Write]) -> float:
         """
         Make all rows durable or none; gives the seconds that it took.
+
+        A disk may take what is written and then fail to make it durable.
+        The next start would find such a transaction whole in the log, and
+        open an operation that was refused to whoever asked for it; therefore
+        something else is written over it.  Where that fails as well, it may
+        come back: an automatic operation then begins with readings, all
+        holds and a last look, and nothing of it was carried out before.
 
         Raises:
             JournalUnwritableError: Nothing of it is durable.
         """
         began = time.perf_counter()
         try:
-            with self._transaction():
+            with transaction(self._connection):
                 for write in writes:
                     self._connection.execute(_SAVE[write.table], write.columns)
         except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
             raise  # a broken rule of the schema is a bug, not a bad disk
         except sqlite3.DatabaseError as error:
+            self._disown()
             raise JournalUnwritableError(
-                f"{self._path} cannot be written: {_cause(error)}. "
+                f"{self._path} cannot be written: {cause(error)}. "
                 f"Check free space, mount and health of the disk under {self._path.parent}"
             ) from error
         return time.perf_counter() - began
@@ -185,25 +248,38 @@ class Store:
 
     def prune(self) -> int:
         """Drop a limited number of old rows; gives how many.  A bad disk is for another day."""
-        newest = self._connection.execute(
-            "SELECT at FROM record ORDER BY sequence DESC LIMIT 1"
-        ).fetchone()
-        if newest is None:
-            return 0
-        before = datetime.fromisoformat(newest["at"]) - KEEP_FOR
-        limits = {"before": rows.stamp(before), "rows": KEEP_ROWS, "step": PRUNE_STEP}
         try:
-            with self._transaction():
+            newest = self._connection.execute(
+                "SELECT at FROM record ORDER BY sequence DESC LIMIT 1"
+            ).fetchone()
+            if newest is None:
+                return 0
+            before = datetime.fromisoformat(newest["at"]) - KEEP_FOR
+            limits = {"before": rows.stamp(before), "rows": KEEP_ROWS, "step": PRUNE_STEP}
+            with transaction(self._connection):
                 return sum(self._connection.execute(sql, limits).rowcount for sql in _PRUNE)
-        except sqlite3.OperationalError:
+        except sqlite3.DatabaseError:
             return 0
+
+    def copy_sound(self, new: sqlite3.Connection) -> None:
+        """Copy all but the history into *new*, an empty journal."""
+        for table in _SAFETY:
+            found = self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a constant
+            names = [column[0] for column in found.description]
+            new.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
+            new.executemany(
+                f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - columns of ours
+                f" VALUES ({', '.join(f':{name}' for name in names)})",
+                (dict(row) for row in found),
+            )
+        new.execute(f"UPDATE meta SET sequence = max(sequence, {_SECONDS})")  # noqa: S608 - a constant
 
     def close(self) -> None:
         """Close; a bad disk does not matter any more, all that was promised is in the log."""
         with contextlib.suppress(sqlite3.Error):
             self._connection.close()
 
-    def _start(self) -> Remembered:
+    def _prepare(self) -> str:
         connection = self._connection
         connection.row_factory = sqlite3.Row
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
@@ -211,48 +287,41 @@ class Store:
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
-        self._migrate()
-        # Only what safety rests on: checking a million records would delay every start.
-        for table in ("meta", "host", "operation"):
-            verdict = connection.execute(f"PRAGMA quick_check({table})").fetchone()[0]
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-        with self._transaction():
-            connection.execute("UPDATE meta SET epoch = epoch + 1")
-        remembered = self._remembered()
-        for _ in range(PRUNE_STEPS_AT_OPEN):
-            if not self.prune():
-                break
-        return remembered
+        migrate(connection, self._path)
+        # All of it: half a second for a million records, and damage is known before it matters.
+        damage = self._check()
+        if damage:
+            for table in _SAFETY:
+                if found := self._check(f"({table})"):
+                    raise sqlite3.DatabaseError(found)
+        self._remembered(history=not damage)
+        return damage
 
-    def _migrate(self) -> None:
-        version = self._connection.execute("PRAGMA user_version").fetchone()[0]
-        scripts = sorted(
-            (
-                entry
-                for entry in (resources.files("pmwatchd.io") / "migrations").iterdir()
-                if entry.name.endswith(".sql")
-            ),
-            key=lambda entry: entry.name,
-        )
-        if version > len(scripts):
-            raise JournalError(
-                f"{self._path} was made by a newer pmwatchd (version {version} of its tables; "
-                f"this one knows {len(scripts)}). Install that version again"
-            )
-        for number, script in enumerate(scripts[version:], version + 1):
-            with self._transaction(begin=False):
-                self._connection.executescript(
-                    f"BEGIN IMMEDIATE;\n{script.read_text(encoding='utf-8')}\n"
-                    f"PRAGMA user_version = {number};"
-                )
+    def _check(self, what: str = "") -> str:
+        """Look for damage; give the first that is found, or ""."""
+        try:
+            found: str = self._connection.execute(f"PRAGMA quick_check{what}").fetchone()[0]
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError as error:
+            return cause(error)
+        return "" if found == "ok" else " ".join(found.split())
 
-    def _remembered(self) -> Remembered:
+    def _disown(self) -> None:
+        """Write over what a failed commit may have left in the log, with a change of nothing."""
+        with contextlib.suppress(sqlite3.DatabaseError), transaction(self._connection):
+            self._connection.execute("UPDATE meta SET epoch = epoch")
+
+    def _remembered(self, *, history: bool = True) -> Remembered:
         one = self._connection.execute
+        meta = one("SELECT epoch, sequence FROM meta").fetchone()
+        if meta is None:
+            raise sqlite3.DatabaseError("its table meta is empty")
+        last = one("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0] if history else 0
         hosts = (rows.to_host(row) for row in one("SELECT * FROM host"))
         return Remembered(
-            epoch=one("SELECT epoch FROM meta").fetchone()[0],
-            sequence=one("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0],
+            epoch=meta["epoch"],
+            sequence=max(last, meta["sequence"]),
             hosts={host.host: host for host in hosts},
             operations=tuple(rows.to_operation(row) for row in one(_OPEN)),
         )
@@ -265,57 +334,16 @@ class Store:
         try:
             return self._connection.execute(sql, wanted).fetchall()
         except sqlite3.DatabaseError as error:
-            raise JournalError(f"{self._path} cannot be read: {_cause(error)}") from error
-
-    @contextlib.contextmanager
-    def _transaction(self, *, begin: bool = True) -> Iterator[None]:
-        try:
-            if begin:
-                self._connection.execute("BEGIN IMMEDIATE")
-            yield
-            self._connection.execute("COMMIT")
-        except BaseException:
-            # SQLite may have rolled back by itself, e.g. when the disk is full.
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            raise
+            raise JournalError(f"{self._path} cannot be read: {cause(error)}") from error
 
 
-def _create(path: Path) -> None:
-    """Make an empty file that only we can read, its name durable before anything is in it."""
-    if path.exists():
-        return
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+def _number_anew(new: sqlite3.Connection) -> None:
+    """
+    Number starts and records of an empty journal on from the wall clock.
 
-
-@contextlib.contextmanager
-def _at_open(path: Path) -> Iterator[None]:
-    """Map what SQLite and the system say at open to one sentence that says what to do."""
-    try:
-        yield
-    except (sqlite3.OperationalError, OSError) as error:
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            raise JournalLockedError(
-                f"another program, perhaps sqlite3 or a backup, has {path} open. End it first"
-            ) from error
-        raise JournalUnwritableError(
-            f"{path} cannot be opened for writing: {_cause(error)}. "
-            f"Check owner, free space and mount of {path.parent}"
-        ) from error
-    except (sqlite3.DatabaseError, ValueError) as error:
-        raise JournalCorruptError(
-            f"{path} is damaged: {_cause(error)}. It was left as it is. Restore it from a "
-            f"backup together with {path.name}-wal; or move both aside by hand, knowing that "
-            "every operation that was open is then forgotten: a host that was switched off "
-            "stays off until a person switches it on"
-        ) from error
-
-
-def _cause(error: Exception) -> str:
-    name = getattr(error, "sqlite_errorname", None)
-    return f"{error} ({name})" if name else str(error)
+    What the damaged one gave out cannot be read any more, and an id that is
+    used twice would join two stories.  Seconds since 1970 are beyond every
+    number that counting has reached, for nothing counts faster than that for
+    long.  They only name things; nothing is decided by them.
+    """
+    new.execute(f"UPDATE meta SET epoch = {_SECONDS}, sequence = {_SECONDS}")  # noqa: S608 - a constant

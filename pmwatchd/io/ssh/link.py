@@ -119,6 +119,9 @@ class Link:
             alive = self._line is not None and self._line.connection is connection
             result = ProxyResult.NO_SESSION if alive else ProxyResult.UNREACHABLE
             raise self._error(result, error.reason) from error
+        except UnicodeError as error:  # an empty or overlong label: no resolver is even asked
+            reason = f"{self._address!r} is not a name that can be looked up"
+            raise self._error(ProxyResult.UNREACHABLE, reason) from error
         except (OSError, asyncssh.Error) as error:
             raise self._error(ProxyResult.UNREACHABLE, _reason_of(error)) from error
         finally:
@@ -191,6 +194,9 @@ class Link:
         except asyncssh.PermissionDenied as error:
             reason = f"the user {self._user!r} was not let in with our key"
             raise self._error(ProxyResult.AUTH_ERROR, reason) from error
+        except UnicodeError as error:  # an empty or overlong label: no resolver is even asked
+            reason = f"{self._address!r} is not a name that can be looked up"
+            raise self._error(ProxyResult.UNREACHABLE, reason) from error
         except (OSError, asyncssh.Error) as error:
             raise self._error(ProxyResult.UNREACHABLE, _reason_of(error)) from error
 

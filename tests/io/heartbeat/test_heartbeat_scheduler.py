@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
-from pmwatchd.core.model import ProbeResult
+from pmwatchd.core.model import Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat.report import REPORT_S
 from tests.io.heartbeat.scene import (
     accepting,
@@ -150,6 +150,25 @@ async def test_an_answer_that_lay_waiting_while_we_were_late_is_an_answer() -> N
             scene.clock.ahead_s += 3600.0
 
             assert await waiting is ProbeResult.ALIVE
+
+
+async def test_a_host_that_we_asked_late_is_given_time_to_answer() -> None:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readline()
+        writer.write(b"HTTP/1.1 204 No Content\r\n\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    asked = host(
+        Probe(type=ProbeType.HTTP, address="127.0.0.1", port=port), timeout_s=4.0, interval_s=10.0
+    )
+    async with server, running() as scene:
+        waiting = asyncio.create_task(scene.scheduler.probe(asked))
+        await asyncio.sleep(0)
+        scene.clock.ahead_s += 4.0  # connected long ago, but our request goes out only now
+
+        assert await waiting is ProbeResult.ALIVE
 
 
 async def test_an_unchanged_host_keeps_its_last_answer_when_others_change() -> None:

@@ -1,0 +1,140 @@
+"""``python -m tests.simulation``: one seed as a story, or many for their violations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict
+
+from tests.simulation.shrink import shrink
+from tests.simulation.site import Result, Site
+
+CHUNK = 25
+
+
+def main() -> int:
+    """Run, print, and return the exit code: 1 when a rule was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation", description=__doc__)
+    parser.add_argument("--seed", type=int, help="tell the story of one seed")
+    parser.add_argument("--without", action="append", default=[], help="leave a kind of fault out")
+    parser.add_argument("--shrink", action="store_true", help="tell the story of its small cause")
+    parser.add_argument("--seeds", type=int, default=300, help="how many seeds to run")
+    parser.add_argument("--start", type=int, default=0, help="the first of them")
+    parser.add_argument("--jobs", type=int, default=1, help="processes")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
+    asked = parser.parse_args()
+    if asked.seed is not None:
+        return _tell(asked.seed, asked.without, smaller=asked.shrink)
+    return _many(range(asked.start, asked.start + asked.seeds), asked.jobs, as_json=asked.json)
+
+
+def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
+    if smaller:
+        without = shrink(seed, without)
+    result = Site(seed, without=without, told=True).run()
+    print("\n".join(result.lines))
+    print(f"\nseed {seed}, with: {', '.join(result.kinds)}")
+    for violation in result.violations:
+        print(f"  VIOLATION at {violation.at:.2f}  {violation.rule}: {violation.what}")
+    return bool(result.violations)
+
+
+def _many(seeds: range, jobs: int, *, as_json: bool) -> int:
+    began = time.monotonic()
+    total = _Total()
+    for results in _chunks(seeds, jobs):
+        for result in results:
+            total.add(result)
+            if result.violations and not as_json:
+                _print_violation(result)
+    took_s = time.monotonic() - began
+    print(json.dumps(total.as_dict(took_s)) if as_json else total.words(took_s))
+    return bool(total.failed)
+
+
+def _chunks(seeds: range, jobs: int) -> Iterator[list[Result]]:
+    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+    if jobs == 1:
+        yield from map(_run_chunk, chunks)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        yield from pool.map(_run_chunk, chunks)
+
+
+def _run_chunk(seeds: range) -> list[Result]:
+    return [Site(seed).run() for seed in seeds]
+
+
+def _print_violation(result: Result) -> None:
+    print(f"seed {result.seed}: python -m tests.simulation --seed {result.seed} --shrink")
+    for violation in result.violations[:3]:
+        print(f"    at {violation.at:.2f}  {violation.rule}: {violation.what}")
+    sys.stdout.flush()
+
+
+class _Total:
+    """The sum of many runs."""
+
+    def __init__(self) -> None:
+        self.seeds = 0
+        self.host_s = 0.0
+        self.lives = 0
+        self.outcomes: Counter[str] = Counter()
+        self.executions: Counter[str] = Counter()
+        self.faults: Counter[str] = Counter()
+        self.failed: list[Result] = []
+        self.rules: Counter[str] = Counter()
+
+    def add(self, result: Result) -> None:
+        """Take in one run."""
+        self.seeds += 1
+        self.host_s += result.host_s
+        self.lives += result.lives
+        self.outcomes += result.outcomes
+        self.executions += result.executions
+        self.faults += result.faults
+        if result.violations:
+            self.failed.append(result)
+            self.rules.update({violation.rule for violation in result.violations})
+
+    def as_dict(self, took_s: float) -> dict[str, object]:
+        """Return everything, for programs."""
+        return {
+            "seeds": self.seeds,
+            "took_s": round(took_s, 1),
+            "host_hours": round(self.host_s / 3600, 1),
+            "daemon_lives": self.lives,
+            "operations": dict(self.outcomes.most_common()),
+            "executions": dict(self.executions.most_common()),
+            "faults": dict(self.faults.most_common()),
+            "violations": [
+                {"seed": result.seed, **asdict(violation)}
+                for result in self.failed
+                for violation in result.violations
+            ],
+        }
+
+    def words(self, took_s: float) -> str:
+        """Return everything, for people."""
+        lines = [
+            f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours,"
+            f" {self.lives} daemons started, {took_s:.1f} s ({self.seeds / took_s:.1f} seeds/s)"
+        ]
+        for title, counted in (
+            ("operations", self.outcomes),
+            ("executions", self.executions),
+            ("faults", self.faults),
+            ("seeds that broke a rule", self.rules),
+        ):
+            lines.append(f"{title}: {sum(counted.values())}")
+            lines += [f"  {number:8}  {name}" for name, number in counted.most_common()]
+        return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,101 @@
+"""
+S4, checked when everything was well for long enough.
+
+Nothing is open, nothing that the daemon switched off is off, every alert that
+is raised is true and every true one is raised, and no host is silent without
+being pursued or held by name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pmwatchd.core.model import Alert, HoldName, Liveness
+from pmwatchd.core.views import HostView
+from tests.simulation.iron import Switch
+
+if TYPE_CHECKING:
+    from tests.simulation.site import Site
+
+LASTING = frozenset({HoldName.MAINTENANCE, HoldName.UNPROTECTED, HoldName.SELF})
+"""Holds under which a host may stay silent for as long as a person likes."""
+
+
+def judge(site: Site) -> None:
+    """See what is left over."""
+    assert site.daemon is not None
+    witness = site.witness
+    if site.disk.behind:
+        witness.broke("end", "the disk is mended, and the journal is still behind")
+    for operation in site.disk.open.values():
+        witness.broke("S4", f"{operation.id} of {operation.host} is still open on disk")
+    for shown in site.daemon.fleet.operations():
+        if shown.closed_at is None:
+            witness.broke("S4", f"{shown.id} of {shown.host} is still open: {shown.phase}")
+    for alert in site.daemon.fleet.alerts():
+        witness.broke("alerts", f"{alert.name} is raised for the site: {alert.reason}")
+    views = {view.host.name: view for view in site.daemon.fleet.hosts()}
+    for name in site.layout.hosts:
+        if name not in views:
+            witness.broke("S4", f"{name} is not watched any more")
+            continue
+        _judge_host(site, views[name])
+
+
+def _judge_host(site: Site, view: HostView) -> None:
+    name = view.host.name
+    off = [switch for switch in _switches(site, name) if not switch.on]
+    alerts = {alert.name for alert in view.alerts}
+    _judge_power(site, name, off, alerts)
+    _judge_alerts(site, view, off, alerts)
+    if view.liveness is Liveness.UP or LASTING & {hold.name for hold in view.holds}:
+        return
+    if (
+        view.maintenance is None
+        and view.liveness is not Liveness.UNKNOWN
+        and name not in site.people.wants_off
+    ):
+        machine = site.iron.machines[name]
+        site.witness.broke(
+            "S4",
+            f"{name} is {view.liveness} in the end ({view.status}; truly {machine.state},"
+            f" powered: {machine.powered}), holds: {[str(hold.name) for hold in view.holds]}",
+        )
+
+
+def _switches(site: Site, name: str) -> list[Switch]:
+    machine = site.iron.machines[name]
+    return [*machine.feeds, *([machine.chassis] if machine.chassis else [])]
+
+
+def _judge_power(site: Site, name: str, off: list[Switch], alerts: set[Alert]) -> None:
+    """What the daemon switched off is on again, unless a person wanted it, or it is alerted."""
+    for switch in off:
+        operation, persons = site.witness.last_off.get(switch, ("", True))
+        if persons or name in site.people.wants_off:
+            continue
+        if Alert.DEGRADED_POWER in alerts or Alert.PARTIAL_OFF in alerts:
+            continue  # it said so
+        site.witness.broke(
+            "S4", f"{switch.name} is still off since {operation}, and no alert says so"
+        )
+
+
+def _judge_alerts(site: Site, view: HostView, off: list[Switch], alerts: set[Alert]) -> None:
+    name, broke = view.host.name, site.witness.broke
+    up = view.liveness is Liveness.UP
+    untrue = [
+        (Alert.UNFENCED, up),
+        (Alert.LEFT_OFF, up or not off),
+        (Alert.PARTIAL_OFF, not off),
+        (Alert.DEGRADED_POWER, not off),
+        (Alert.UNPROTECTED, bool(view.host.groups)),
+    ]
+    for alert, wrong in untrue:
+        if alert in alerts and wrong:
+            broke("alerts", f"{alert} is raised for {name}, and is not true")
+    if not view.host.groups and Alert.UNPROTECTED not in alerts:
+        broke("alerts", f"unprotected is not raised for {name}")
+    silent = view.liveness is Liveness.NON_RESPONSIVE
+    if silent and not view.host.groups and Alert.UNFENCED not in alerts:
+        broke("alerts", f"unfenced is not raised for {name}")

@@ -1,0 +1,329 @@
+"""
+S1 to S3, checked against the iron's truth while a run goes on.
+
+The witness sees every order at the instant it is given, every answer of a
+host that was delivered, and everything that really happens at a device.  What
+the daemon says of itself is only believed where it is the claim to be judged.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus, Rules
+from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation
+from pmwatchd.core.verdict import power_of
+from pmwatchd.ports import Completed, Remembered
+from tests.simulation.disk import Disk
+from tests.simulation.iron import Execution, Iron, Switch
+from tests.simulation.loop import World
+from tests.simulation.story import Story
+
+EPS_S = 1e-6
+
+Place = tuple[str, str]
+"""An agent: the name of its host and its own."""
+
+
+class Believer(Protocol):
+    """Persons: what they asked for and were promised."""
+
+    def maintains(self, host: str) -> bool:
+        """Whether a person was promised that this host is left alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken, and how."""
+
+    at: float
+    rule: str
+    what: str
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of one operation from its orders."""
+
+    id: str
+    host: Host
+    action: Action
+    cause: Cause
+    opened_at: float
+    proven_off: bool = False
+    restoring: bool = False
+    outcome: Outcome | None = None
+    closed_at: float | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """A status that was delivered, and when it was taken."""
+
+    began_at: float
+    power: PowerStatus
+
+
+@dataclass(slots=True)
+class Life:
+    """What holds since the daemon's last start."""
+
+    started_at: float = 0.0
+    rules: Rules = field(default_factory=Rules)
+    hosts: dict[str, Host] = field(default_factory=dict)
+    heard: set[str] = field(default_factory=set)
+    failed_at: dict[str, float] = field(default_factory=dict)
+
+
+class Witness:
+    """
+    Sees a run and keeps its violations.
+
+    Attributes:
+        by_plug: Which agent stands for which plug of which device.
+    """
+
+    def __init__(self, world: World, disk: Disk, story: Story) -> None:
+        self.violations: list[Violation] = []
+        self.outcomes: Counter[str] = Counter()
+        self.executions: Counter[str] = Counter()
+        self.tracks: dict[str, Track] = {}
+        self.by_plug: dict[Place, Place] = {}
+        self.last_off: dict[Switch, tuple[str, bool]] = {}
+        self.life = Life()
+        self.iron: Iron
+        self.people: Believer
+        self._world = world
+        self._disk = disk
+        self._story = story
+        self._heard_at: dict[tuple[str, str], float] = {}
+        self._readings: defaultdict[Place, list[Reading]] = defaultdict(list)
+        self._off_ended_at: dict[Place, float] = {}
+        self._acts: dict[Place, RunAgent] = {}
+        self._on_sent: defaultdict[Place, set[str]] = defaultdict(set)
+        self._acting: dict[Execution, RunAgent] = {}
+
+    def broke(self, rule: str, what: str) -> None:
+        """Note a violation."""
+        self._story.note("!!!!!!", "{}: {}", rule, what)
+        self.violations.append(Violation(self._world.now, rule, what))
+
+    # the daemon's life -------------------------------------------------------------------
+
+    def begun(self, hosts: Mapping[str, Host], rules: Rules, remembered: Remembered) -> None:
+        """A daemon has started, and knows what the journal remembered."""
+        self._story.note("daemon", "starts, epoch {}", remembered.epoch)
+        self.life = Life(self._world.now, rules, dict(hosts))
+        self._readings.clear()
+        self._off_ended_at.clear()
+        self._acts.clear()
+        still_open = {saved.id for saved in remembered.operations}
+        for track in self.tracks.values():
+            if track.id in still_open and track.closed_at is not None:
+                track.closed_at = track.outcome = None
+
+    def inventory(self, hosts: Mapping[str, Host]) -> None:
+        """Another inventory is valid from now on."""
+        self.life.hosts = dict(hosts)
+
+    def heard(self, host: Host) -> None:
+        """An answer of a host was delivered."""
+        self._heard_at[host.name, host.fingerprint] = self._world.now
+        self.life.heard.add(host.name)
+        self.life.failed_at.pop(host.name, None)
+
+    # orders ------------------------------------------------------------------------------
+
+    def ordered(self, orders: Sequence[Order]) -> None:
+        """See what the core has just decided."""
+        for order in orders:
+            if isinstance(order, SaveOperation):
+                self._saved(order)
+        for order in orders:
+            match order:
+                case Record(event="fence.off_proven"):
+                    self._claims_off(order)
+                case Record(event="fence.restoring", operation=str(name)):
+                    self.tracks[name].restoring = True
+                case RunAgent(action=FenceAction.OFF):
+                    self._orders_off(order)
+                case _:
+                    pass
+
+    def _saved(self, saved: SaveOperation) -> None:
+        track = self.tracks.get(saved.id)
+        if track is None:
+            host = self.life.hosts[saved.host]
+            now = self._world.now
+            track = Track(saved.id, host, saved.action, saved.cause, now)
+            self.tracks[saved.id] = track
+            others = [
+                other.id
+                for other in self.tracks.values()
+                if other.host.name == saved.host
+                and other is not track
+                and other.id in self._disk.open
+                and other.closed_at is None
+            ]
+            if others:
+                self.broke("one operation per host", f"{saved.id} beside {others} of {saved.host}")
+        if saved.outcome is not None and track.closed_at is None:
+            track.outcome, track.closed_at = saved.outcome, self._world.now
+            if saved.outcome is Outcome.FAILED and saved.cause is Cause.AUTOMATIC:
+                self.life.failed_at[saved.host] = self._world.now
+
+    def _orders_off(self, act: RunAgent) -> None:
+        """S1: is this automatic off permitted?"""
+        track = self.tracks[act.operation]
+        if track.cause is not Cause.AUTOMATIC:
+            return
+        now, host = self._world.now, track.host
+        answers = [at for (name, _), at in self._heard_at.items() if name == act.host]
+        grace_s = host.grace.period_s + host.extra_grace_s
+        wrongs: list[str] = []
+        if answers and now - max(answers) < grace_s - EPS_S:
+            wrongs.append(f"it answered {now - max(answers):.2f} s ago (grace {grace_s:g} s)")
+        if (act.host, host.fingerprint) not in self._heard_at:
+            wrongs.append("it never answered there")
+        if act.host not in self.life.heard:
+            since_s = now - self.life.started_at
+            if since_s < max(self.life.rules.startup_hold_s, grace_s) - EPS_S:
+                wrongs.append(f"not heard since the start {since_s:.2f} s ago")
+        if host.engine:
+            wrongs.append("the daemon runs on it")
+        if self.people.maintains(act.host):
+            wrongs.append("a person has it in maintenance")
+        wrongs += self._too_soon(track)
+        if wrongs:
+            self.broke("S1", f"{act.operation} sends off to {act.host}: {'; '.join(wrongs)}")
+
+    def _too_soon(self, track: Track) -> list[str]:
+        now, fencing = self._world.now, self.life.rules.fencing
+        wrongs = [
+            f"quiet time after {other.id}"
+            for other in self.tracks.values()
+            if other.host.name == track.host.name
+            and other is not track
+            and other.proven_off
+            and other.closed_at is not None
+            and now - other.closed_at < fencing.quiet_time_s - EPS_S
+        ]
+        failed_at = self.life.failed_at.get(track.host.name)
+        if failed_at is not None and now - failed_at < fencing.retry_min_s - EPS_S:
+            wrongs.append("backoff")
+        return wrongs
+
+    def acted(self, act: RunAgent) -> None:
+        """An act is carried out: its intent must be durable, or the disk is known to be behind."""
+        if act.action is FenceAction.STATUS:
+            return
+        self._acts[act.host, act.agent.name] = act
+        if act.operation not in self._disk.open:
+            self.broke("journal", f"{act.action} of {act.operation}, which is not open on disk")
+        elif (act.operation, act.turn) not in self._disk.intents and not self._disk.behind:
+            self.broke("journal", f"{act.action} of {act.operation} before its intent is durable")
+
+    # the iron ----------------------------------------------------------------------------
+
+    def started(self, execution: Execution) -> None:
+        """An agent begins: alone at its device, and an ``on`` only where it may."""
+        self.executions[execution.action] += 1
+        place = self.by_plug[execution.device.address, execution.plug]
+        others = [f"#{one.number} {one.action} at {one.plug}" for one in execution.device.running]
+        if others:
+            self.broke(
+                "S3 one at a time",
+                f"#{execution.number} {execution.action} at {execution.device.address}"
+                f"/{execution.plug} while {', '.join(others)} runs there",
+            )
+        if execution.action is FenceAction.STATUS:
+            return
+        act = self._acts.get(place)
+        if act is None or act.action is not execution.action:
+            self.broke("S3", f"{execution.action} at {place} that was not ordered")
+            return
+        self._acting[execution] = act
+        track = self.tracks[act.operation]
+        if track.closed_at is not None:
+            self.broke("S3", f"{act.action} for {act.operation}, which has ended")
+        if execution.action is FenceAction.ON:
+            self._on_sent[place].add(track.id)
+            asked = track.cause is Cause.PERSON and track.action is Action.ON
+            if not (track.proven_off or track.restoring or asked):
+                self.broke("S3 off before on", f"{track.id} sends on to {place}, off not proven")
+
+    def landed(self, execution: Execution) -> None:
+        """A command reached its device: no ``off`` after an ``on`` of the same operation."""
+        act = self._acting.get(execution)
+        place = self.by_plug[execution.device.address, execution.plug]
+        if execution.action is FenceAction.OFF and act is not None:
+            if act.operation in self._on_sent[place]:
+                self.broke("S3 late off", f"off of {act.operation} lands at {place} after its on")
+
+    def switched(self, switch: Switch, by: Execution | None) -> None:
+        """Power came or went; remember who took it away."""
+        if switch.on:
+            self.last_off.pop(switch, None)
+        elif by is not None and by in self._acting:
+            track = self.tracks[self._acting[by].operation]
+            persons = track.cause is Cause.PERSON and track.action is Action.OFF
+            self.last_off[switch] = track.id, persons
+        elif by is not None:
+            self.broke("S3", f"{switch.name} was switched off by nobody's order")
+
+    def delivered(self, execution: Execution, completed: Completed) -> None:
+        """An execution's end reached the daemon."""
+        place = self.by_plug[execution.device.address, execution.plug]
+        if execution.action is FenceAction.STATUS:
+            power = power_of(completed.exit_code, completed.stdout.decode())
+            if power is not PowerStatus.UNKNOWN:
+                self._readings[place].append(Reading(execution.started_at, power))
+
+    def ended(self, execution: Execution) -> None:
+        """An execution is over on the iron."""
+        if execution.action is FenceAction.OFF:
+            place = self.by_plug[execution.device.address, execution.plug]
+            self._off_ended_at[place] = self._world.now
+
+    # S2 ----------------------------------------------------------------------------------
+
+    def _claims_off(self, told: Record) -> None:
+        """S2: was it seen, twice, by every agent, after the last command; and is it so?"""
+        track = self.tracks[told.operation or ""]
+        track.proven_off = True
+        names = told.fields["agents"]
+        assert isinstance(names, tuple)
+        firsts: list[float] = []
+        lasts: list[float] = []
+        for name in names:
+            place = (track.host.name, name)
+            off_at = self._off_ended_at.get(place, -1.0)
+            seen = [r for r in self._readings[place] if r.began_at >= off_at - EPS_S]
+            last_two = [reading.power for reading in seen[-2:]]
+            if last_two != [PowerStatus.OFF, PowerStatus.OFF]:
+                self.broke("S2", f"{track.id} claims off, {place} was read {last_two}")
+                return
+            firsts.append(seen[-2].began_at)
+            lasts.append(seen[-1].began_at)
+        gap_s = self.life.rules.fencing.confirm_gap_s
+        if min(lasts) < max(firsts) + gap_s - EPS_S:
+            self.broke("S2", f"{track.id} claims off without one final reading of all")
+        self._truly_off(track, names)
+
+    def _truly_off(self, track: Track, names: Sequence[str]) -> None:
+        now = self._world.now
+        agents = {agent.name: agent for agent in track.host.power_management.agents}
+        lying = False
+        for name in names:
+            device = self.iron.devices[agents[name].device]
+            switch = device.plugs[agents[name].plug or ""]
+            if now < switch.changed_at + device.stale_s:
+                lying = True
+            elif switch.on:
+                self.broke("S2", f"{track.id} claims off, {switch.name} is on")
+        if not lying and self.iron.machines[track.host.name].powered:
+            self.broke("S2", f"{track.id} claims off, {track.host.name} has power")

@@ -1,0 +1,154 @@
+"""
+One run: a site, its faults, its daemons one after the other, an hour of calm, the end.
+
+Everything follows from the seed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from random import Random
+
+from pmwatchd.core.model import Host
+from tests.simulation import faults
+from tests.simulation.daemon import Daemon, Surroundings
+from tests.simulation.disk import Disk
+from tests.simulation.endings import judge
+from tests.simulation.invariants import Violation, Witness
+from tests.simulation.iron import Iron, Machine
+from tests.simulation.layout import by_plug, lay_out
+from tests.simulation.loop import World
+from tests.simulation.network import Net
+from tests.simulation.people import People
+from tests.simulation.story import Story
+
+STORM_S = 1200.0
+CALM_S = 900.0
+
+
+@dataclass(slots=True)
+class Result:
+    """What a run came to."""
+
+    seed: int
+    violations: list[Violation]
+    kinds: list[str]
+    faults: Counter[str]
+    outcomes: Counter[str]
+    executions: Counter[str]
+    host_s: float
+    lives: int
+    lines: list[str] = field(default_factory=list)
+
+
+class Site:
+    """A whole site under one seed."""
+
+    def __init__(self, seed: int, *, without: Collection[str] = (), told: bool = False) -> None:
+        self.seed = seed
+        self.world = World()
+        self.story = Story(self.world, kept=told)
+        self.disk = Disk()
+        self.witness = Witness(self.world, self.disk, self.story)
+        self.iron = Iron(self.world, self._random("iron"), self.story, self.witness)
+        self.net = Net(self._random("net"))
+        self.layout = lay_out(self.iron, self._random("layout"))
+        self.hosts: dict[str, Host] = dict(self.layout.hosts)
+        self.people = People(self)
+        self.witness.iron, self.witness.people = self.iron, self.people
+        self.witness.by_plug = by_plug(self.layout.hosts)
+        self.daemon: Daemon | None = None
+        self.downtime_s = 1.0
+        self.kinds: list[str] = []
+        self.faults: Counter[str] = Counter()
+        self._without = frozenset(without)
+        self._slow = self._random("disk")
+        self._lives = 0
+
+    def run(self) -> Result:
+        """Live through it."""
+        boots = self._random("boots")
+        for machine in self.iron.machines.values():
+            machine.boot_s = lambda m=machine: _boot_s(m, boots)  # type: ignore[misc]
+        self.disk.slow_s = lambda: self._slow.expovariate(1.0) if "slow" in self.disk.moods else 0.0
+        self._describe()
+        faults.plan(self, self.seed, STORM_S, self._without)
+        self.world.after(STORM_S, self._heal)
+        self.world.after(STORM_S + CALM_S, self._finish)
+        end_at = self.world.now + STORM_S + CALM_S
+        while self.world.now < end_at:
+            self._live()
+            self.world.pass_until(min(end_at, self.world.now + self.downtime_s))
+        return Result(
+            seed=self.seed,
+            violations=self.witness.violations,
+            kinds=self.kinds,
+            faults=self.faults,
+            outcomes=self.witness.outcomes,
+            executions=self.witness.executions,
+            host_s=(STORM_S + CALM_S) * len(self.layout.hosts),
+            lives=self._lives,
+            lines=self.story.lines,
+        )
+
+    def reload(self, hosts: dict[str, Host]) -> None:
+        """Change the inventory; a daemon that does not run reads it at its next start."""
+        self.story.note("person", "changes the inventory: {}", ", ".join(hosts))
+        self.hosts = hosts
+        if self.daemon is not None:
+            self.daemon.load(hosts)
+
+    def _live(self) -> None:
+        around = Surroundings(self.world, self.iron, self.net, self.disk, self.witness, self.story)
+        self._lives += 1
+        self.daemon = Daemon(around, self.hosts, self.layout.rules)
+        self.daemon.run()
+        for bug in self.daemon.bugs:
+            self.witness.broke("no exception escapes", bug)
+        self.story.note("daemon", "is gone")
+        self.daemon = None
+
+    def _heal(self) -> None:
+        """All is well again from now on: what the daemon owes must be paid soon."""
+        self.story.note("fault", "none any more; everything is mended")
+        for moods in (self.net.here, self.disk.moods):
+            moods.clear()
+        for many in (self.net.proxies, self.net.unheard):
+            for moods in many.values():
+                moods.clear()
+        for machine in self.iron.machines.values():
+            machine.moods.clear()
+            machine.stays_off = False
+        for device in self.iron.devices.values():
+            device.moods.clear()
+            device.dark = False
+            device.wrong = 0
+        self.iron.lost_routes.clear()
+        self.reload(dict(self.layout.hosts))
+
+    def _finish(self) -> None:
+        if self.daemon is None:
+            self.witness.broke("end", "no daemon runs")
+        else:
+            judge(self)
+            self.daemon.lifeline.kill()
+        for track in self.witness.tracks.values():
+            self.witness.outcomes[f"{track.cause} {track.action}: {track.outcome}"] += 1
+
+    def _describe(self) -> None:
+        for host in self.layout.hosts.values():
+            groups = " then ".join(
+                "+".join(f"{agent.name}@{agent.device}" for agent in group) for group in host.groups
+            )
+            self.story.note("site", "{} in {}: {}", host.name, host.cluster, groups)
+
+    def _random(self, name: str) -> Random:
+        return Random(f"{self.seed}:{name}")
+
+
+def _boot_s(machine: Machine, rng: Random) -> float | None:
+    if "never" in machine.moods:
+        return None
+    return rng.uniform(3.0, 15.0) + (60.0 if "slow" in machine.moods else 0.0)
