@@ -64,13 +64,12 @@ class _Pending:
     def __bool__(self) -> bool:
         return bool(self.saves or self.records)
 
-    def add(self, entries: Sequence[Entry], *, unopened: frozenset[str]) -> None:
-        """Keep entries, except the openings of operations that never came to be."""
+    def add(self, entries: Sequence[Entry]) -> None:
+        """Keep entries until they can be made durable."""
         for entry in entries:
             match entry.order:
                 case SaveOperation(id=name) | SaveHost(host=name):
-                    if name not in unopened:
-                        self.saves[type(entry.order), name] = entry
+                    self.saves[type(entry.order), name] = entry
                 case Told():
                     self.records.append(entry)
         del self.records[:-PENDING_MAX]
@@ -78,6 +77,20 @@ class _Pending:
     def entries(self) -> list[Entry]:
         """Return everything that waits."""
         return [*self.records, *self.saves.values()]
+
+
+@dataclass(frozen=True, slots=True)
+class _Committed:
+    """
+    What became of the durable part of a pass.
+
+    Attributes:
+        failed: The journal is not writable; what was ordered waits in memory.
+        unopened: Operations whose opening is not durable; they never came to be.
+    """
+
+    failed: bool = False
+    unopened: frozenset[str] = frozenset()
 
 
 class Engine:
@@ -122,6 +135,7 @@ class Engine:
         self._looked_at: float | None = None
         self._lag_s = 0.0
         self._stopping = False
+        self._refusing = False
 
     def put(self, event: Event) -> None:
         """Put a fact into the inbox."""
@@ -132,6 +146,10 @@ class Engine:
         while not self._stopping or not self._inbox.empty():
             events = await self._gather()
             await self._pass(events)
+
+    def refuse(self) -> None:
+        """Take no more commands of people: the end has begun, and a later start is another day."""
+        self._refusing = True
 
     def stop(self) -> None:
         """End :meth:`run` once everything in the inbox is durable; no new act is given."""
@@ -176,22 +194,18 @@ class Engine:
     async def _obey(self, orders: Sequence[Order]) -> None:
         """Make durable, then tell, then act, then answer."""
         entries = [self._entry(order) for order in orders if isinstance(order, _DURABLE)]
-        unopened = await self._commit(entries)
-        undurable = bool(self._pending)
-        for entry in entries:
-            if isinstance(entry.order, Told):
-                for teller in self._tellers:
-                    teller.tell(entry.order)
+        committed = await self._commit(entries)
+        self._tell_all(_without(entries, committed.unopened))
         for order in orders:
             match order:
-                case RunAgent(action=FenceAction.OFF) if undurable:
+                case RunAgent() | ProbeHost() if order.operation in committed.unopened:
+                    pass
+                case RunAgent(action=FenceAction.OFF) if committed.failed:
                     self.put(_not_sent(order))
-                case RunAgent() | ProbeHost() if order.operation not in unopened:
-                    self._carry_out(order)
-                case ReportNext() | HoldDevice():
+                case RunAgent() | ProbeHost() | ReportNext() | HoldDevice():
                     self._carry_out(order)
                 case Answer():
-                    self._answer(order, unopened, undurable=undurable)
+                    self._answer(order, committed)
                 case _:
                     pass
 
@@ -204,58 +218,56 @@ class Engine:
         self._sequence += 1
         return Entry(at=at, order=Told(order, at, self._sequence))
 
-    async def _commit(self, entries: Sequence[Entry]) -> frozenset[str]:
+    def _tell_all(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            if isinstance(entry.order, Told):
+                for teller in self._tellers:
+                    teller.tell(entry.order)
+
+    async def _commit(self, entries: Sequence[Entry]) -> _Committed:
         """
-        Commit with whatever waits; return operations that must not act.
+        Commit with whatever waits.
 
         An operation whose opening could not be made durable never comes to be;
         one that was open before is carried to its end (hold ``journal_unwritable``).
         """
         kept = [e for e in entries if not isinstance(e.order, Told) or e.order.sequence is not None]
-        if not kept and not self._pending:
-            return frozenset()
         waited = bool(self._pending)
-        opened = {e.order.id for e in kept if isinstance(e.order, SaveOperation)}
+        if not kept and not waited:
+            return _Committed()
+        saved = [e.order for e in kept if isinstance(e.order, SaveOperation)]
         try:
             await self._journal.commit([*self._pending.entries(), *kept])
         except JournalUnwritableError as error:
-            unopened = frozenset(opened - self._durable)
-            self._pending.add(kept, unopened=unopened)
+            unopened = frozenset(operation.id for operation in saved) - self._durable
+            self._pending.add(_without(kept, unopened))
             if unopened or not waited:
-                await self._journal_failed(unopened, str(error))
-            return unopened
-        self._durable |= opened
-        self._durable -= {
-            e.order.id
-            for e in kept
-            if isinstance(e.order, SaveOperation) and e.order.outcome is not None
-        }
+                self._journal_failed(unopened, str(error))
+            return _Committed(failed=True, unopened=unopened)
+        self._durable |= {operation.id for operation in saved}
+        self._durable -= {operation.id for operation in saved if operation.outcome is not None}
         if waited:
             self._pending = _Pending()
             self.put(JournalRecovered())
-        return frozenset()
+        return _Committed()
 
-    async def _journal_failed(self, unopened: frozenset[str], reason: str) -> None:
+    def _journal_failed(self, unopened: frozenset[str], reason: str) -> None:
         """Tell the core at once; what it orders waits for the journal as well."""
         failed = Record(event="journal.failed", fields={"reason": reason}, journalled=False)
         orders = self._fleet.step(JournalFailed(unopened, reason), self._clock.now())
         entries = [self._entry(order) for order in (failed, *orders) if isinstance(order, _DURABLE)]
-        for entry in entries:
-            if isinstance(entry.order, Told):
-                for teller in self._tellers:
-                    teller.tell(entry.order)
-        kept = [e for e in entries if not isinstance(e.order, Told) or e.order.sequence is not None]
-        self._pending.add(kept, unopened=frozenset())
+        self._tell_all(entries)
+        self._pending.add(entries[1:])
 
-    def _answer(self, answer: Answer, unopened: frozenset[str], *, undurable: bool) -> None:
+    def _answer(self, answer: Answer, committed: _Committed) -> None:
         waiting = self._waiting.pop(answer.request, None)
         if waiting is None or waiting.done():
             return
         result = answer.result
-        if isinstance(result, Accepted) and result.operation in unopened:
+        if isinstance(result, Accepted) and result.operation in committed.unopened:
             reason = "the journal is not writable, so no new operation is begun"
             result = Refused(type="journal-unwritable", reason=reason)
-        elif isinstance(result, Accepted) and result.operation is None and undurable:
+        elif isinstance(result, Accepted) and result.operation is None and committed.failed:
             reason = "the journal is not writable: it holds now, and a restart would forget it"
             result = Refused(type="journal-unwritable", reason=reason)
         waiting.set_result(result)
@@ -264,6 +276,8 @@ class Engine:
 
     async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:
         """Put a person's event into the inbox and wait for the answer to it."""
+        if self._refusing:
+            return Refused(type="stopping", reason="the daemon is about to end")
         request = next(self._requests)
         waiting: asyncio.Future[Accepted | Refused | PowerRead] = asyncio.Future()
         self._waiting[request] = waiting
@@ -314,6 +328,21 @@ class Engine:
             oldest_open_at=self.wall_of(min(open_at)) if open_at else None,
             loop_lag_s=self._lag_s,
         )
+
+
+def _without(entries: Sequence[Entry], unopened: frozenset[str]) -> list[Entry]:
+    """Leave out the story of operations that never came to be."""
+    return [entry for entry in entries if _operation_of(entry) not in unopened]
+
+
+def _operation_of(entry: Entry) -> str | None:
+    match entry.order:
+        case SaveOperation():
+            return entry.order.id
+        case Told():
+            return entry.order.record.operation
+        case _:
+            return None
 
 
 def _not_sent(order: RunAgent) -> AgentReplied:

@@ -39,6 +39,7 @@ class Fault:
         reason: What is wrong; never a secret's value.
         remedy: What to do about it.
         host: The host that it costs, when it costs only one.
+        secret: It is a secret that cannot be read.
     """
 
     file: str
@@ -46,6 +47,7 @@ class Fault:
     reason: str
     remedy: str
     host: str | None = None
+    secret: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}: {self.key}: {self.reason}. {self.remedy}"

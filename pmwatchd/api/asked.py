@@ -7,7 +7,7 @@ import math
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from aiohttp import web
 
@@ -18,6 +18,7 @@ REASON_MAX = 500
 DAY_S = 86400.0
 SPAN_MAX_S = 3650 * DAY_S
 SEQUENCE_MAX = 2**63 - 1
+FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +134,14 @@ class Query:
         except ValueError:
             span_s = _seconds(name, text, status=400)
             return now - timedelta(seconds=min(span_s, SPAN_MAX_S))
-        return at if at.tzinfo else at.replace(tzinfo=now.tzinfo)
+        return _in_utc(at if at.tzinfo else at.replace(tzinfo=now.tzinfo))
+
+
+def _in_utc(at: datetime) -> datetime:
+    try:
+        return at.astimezone(UTC)
+    except OverflowError:  # at either end of the calendar the offset leads out of it
+        return FIRST if at.year == FIRST.year else LAST
 
 
 def _seconds(name: str, value: object, *, status: int = 422) -> float:

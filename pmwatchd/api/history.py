@@ -14,6 +14,7 @@ from pmwatchd.ports import Row
 PAGE = 100
 PAGE_MAX = 1000
 OPERATIONS_MAX = 100_000
+OPEN, CLOSED = STATES = ("open", "closed")
 
 routes = web.RouteTableDef()
 
@@ -27,14 +28,10 @@ async def list_operations(request: web.Request) -> web.Response:
     pages make some of the others appear twice, never get lost.
     """
     shown = request.app[SHOWN]
-    query = Query(request, ("host", "since", "cursor", "limit"))
+    query = Query(request, ("host", "state", "since", "cursor", "limit"))
     limit = query.number("limit", default=PAGE, least=1, most=PAGE_MAX)
     begin = query.number("cursor", default=0, most=OPERATIONS_MAX)
-    rows = await shown.journal.operations(
-        host=query.text("host"),
-        since=query.since("since", shown.wall()),
-        limit=begin + limit + 1,
-    )
+    rows = await _operations(shown, query, begin + limit + 1)
     page = rows[begin : begin + limit]
     running = {view.id: view for view in shown.desk.operations()}
     return web.json_response(
@@ -86,6 +83,22 @@ async def list_records(request: web.Request) -> web.Response:
             "next": page[-1]["sequence"] if len(rows) > limit else None,
         }
     )
+
+
+async def _operations(shown: Shown, query: Query, count: int) -> list[Row]:
+    """The newest *count* operations that are wanted, or all if there are fewer."""
+    host, state, since = query.text("host"), query.text("state"), query.since("since", shown.wall())
+    if state not in (None, *STATES):
+        raise ProblemError(400, "invalid", f"state must be one of {', '.join(STATES)}.")
+    if state == OPEN:
+        since = shown.wall()  # whatever ended before is not open, whenever it began
+    reach = count
+    while True:
+        rows = await shown.journal.operations(host=host, since=since, limit=reach)
+        found = [row for row in rows if state in (None, render.state(row))]
+        if len(found) >= count or len(rows) < reach:
+            return found
+        reach *= 2
 
 
 async def _all_records(shown: Shown, operation: str) -> list[Row]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 
 from pmwatchd.core.model import FenceAgent, HostStatus
@@ -78,13 +79,18 @@ def agent(one: FenceAgent) -> Json:
     }
 
 
+def state(row: Row) -> str:
+    """Whether an operation still runs, in one word."""
+    return "open" if row.get("outcome") is None else "closed"
+
+
 def operation_row(row: Row, running: OperationView | None) -> Json:
     """One operation from the journal; *running* is the engine's picture of it, if any."""
     outcome = row.get("outcome")
     phase = running.phase if running and outcome is None else None
     return {
         **{name: row[name] for name in ("id", "host", "action", "cause", "by", "reason")},
-        "state": "open" if outcome is None else "closed",
+        "state": state(row),
         "phase": phase,
         "outcome": None if outcome is None else str(outcome),
         "opened_at": rfc3339(row["opened_at"]),
@@ -94,14 +100,7 @@ def operation_row(row: Row, running: OperationView | None) -> Json:
 
 def operation(view: OperationView, wall_of: WallOf) -> Json:
     """One operation as the engine has it, where the journal does not know it yet."""
-    row = {
-        "id": view.id,
-        "host": view.host,
-        "action": view.action.value,
-        "cause": view.cause.value,
-        "by": view.by,
-        "reason": view.reason,
-        "outcome": None if view.outcome is None else view.outcome.value,
+    row = asdict(view) | {
         "opened_at": wall_of(view.opened_at),
         "closed_at": None if view.closed_at is None else wall_of(view.closed_at),
     }

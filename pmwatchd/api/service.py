@@ -72,10 +72,10 @@ async def reload(request: web.Request) -> web.Response:
 
 
 def _faulty(found: tuple[Fault, ...]) -> ProblemError:
-    count = "one fault" if len(found) == 1 else f"{len(found)} faults"
+    why = "" if len(found) == 1 else f" for {len(found)} faults"
     return ProblemError(
         422,
         "configuration-refused",
-        f"The configuration has {count}; nothing was changed.",
+        f"The reload is refused{why}; nothing was changed.",
         faults=render.faults(found),
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from pmwatchd.cli.client import FAILED, INTERRUPTED, ProblemError
+from pmwatchd.cli.client import FAILED, INTERRUPTED, problem_of
 from pmwatchd.cli.options import url_option
 from pmwatchd.cli.tables import document
 from pmwatchd.errors import ClientError
@@ -74,8 +74,7 @@ def _exit_code(words: Sequence[str], run: Callable[[], object]) -> int:
         click.echo(f"Error: {error}", err=True)
         failed = error.exit_code
         if "--json" in words:
-            problem = error.document if isinstance(error, ProblemError) else {"detail": str(error)}
-            document(problem | {"exit_code": failed})
+            document(problem_of(error) | {"exit_code": failed})
     else:
         return code if isinstance(code, int) else 0
     # Who asks for the agents' exit codes reads 2 as *off*; a typing mistake must never say that.

@@ -25,7 +25,7 @@ def start(host: str, *, reason: str, for_s: float | None, as_json: bool) -> int:
     """Put HOST into maintenance: it is watched, never fenced."""
     body: Document = {"reason": reason}
     if for_s is not None:
-        body["for_s"] = for_s
+        body["for"] = for_s  # as the option is called, so that a refusal names that
     now = api().call("PUT", host_path(host, "maintenance"), body)
     if as_json:
         document(now)

@@ -32,6 +32,7 @@ SILENCE_MAX_S = 60.0
 _ROOT = "/api/v1"
 # From harmless to grave: nobody looks at the rest once the daemon is gone, and a
 # failed power action is worse than one that never began.
+_KINDS = {UNREACHABLE: "daemon-unreachable", REFUSED: "not-permitted"}
 _GRAVITY = (DONE, DEGRADED, RUNNING, REFUSED, USAGE, FAILED, UNREACHABLE)
 
 
@@ -45,13 +46,28 @@ class ProblemError(ClientError):
     The daemon answered with a problem document.
 
     Attributes:
+        status: The HTTP status that it came with.
         document: The document itself, RFC 9457.
     """
 
     def __init__(self, status: int, document: Document) -> None:
+        self.status = status
         self.document = document
         told = document.get("detail") or document.get("title") or f"the daemon answered {status}"
         super().__init__(str(told), _exit_code(status))
+
+    def about(self, host: str, detail: str) -> ProblemError:
+        """Make the same refusal name its host, with another sentence."""
+        return ProblemError(self.status, self.document | {"host": host, "detail": detail})
+
+
+def problem_of(error: ClientError) -> Document:
+    """Describe an error as the daemon does: its own document, or one in the same shape."""
+    if isinstance(error, ProblemError):
+        return error.document
+    kind = _KINDS.get(error.exit_code, "failed")
+    title = kind.replace("-", " ").capitalize()
+    return {"type": kind, "title": title, "detail": str(error)}
 
 
 def _exit_code(status: int) -> int:

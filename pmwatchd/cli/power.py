@@ -19,6 +19,7 @@ from pmwatchd.cli.client import (
     Document,
     ProblemError,
     host_path,
+    problem_of,
 )
 from pmwatchd.cli.options import Duration, HostName, api, client_options
 from pmwatchd.cli.outcomes import AGENT_CODES, Told, begun, judge, reading, show
@@ -169,8 +170,8 @@ def _known(client: Api, names: Sequence[str]) -> list[Document]:
         try:
             found.append(client.get(host_path(name)))
         except ProblemError as problem:
-            untouched = "" if len(names) == 1 else "; nothing was done to the other hosts"
-            raise ClientError(f"{name}: {problem}{untouched}", problem.exit_code) from problem
+            untouched = "" if len(names) == 1 else " Nothing was done to the other hosts."
+            raise problem.about(name, f"{problem}{untouched}") from problem
     return found
 
 
@@ -257,14 +258,12 @@ def _heard(
     deadline: float | None,
 ) -> Told:
     if isinstance(asked, ClientError):
-        return Told(name, asked.exit_code, f"{name}: {asked}", {"detail": str(asked)})
+        return Told(name, asked.exit_code, f"{name}: {asked}", problem_of(asked))
     # A time-out of zero would mean "do not block" to the socket, not "now or never".
     left_s = None if deadline is None else max(0.01, deadline - time.monotonic())
     try:
         return read(name, asked.answer(within_s=left_s))
     except TimeoutError:
         return Told(name, RUNNING, f"{name}: no answer yet; the daemon goes on")
-    except ProblemError as problem:
-        return Told(name, problem.exit_code, f"{name}: {problem}", problem.document)
     except ClientError as error:
-        return Told(name, error.exit_code, f"{name}: {error}", {"detail": str(error)})
+        return Told(name, error.exit_code, f"{name}: {error}", problem_of(error))

@@ -137,6 +137,6 @@ def _build(
     inventory = read_inventory(folder or loaded.settings.inventory, findings)
     builder = HostBuilder(loaded, inventory, secrets, findings)
     built = {name: builder.build(name) for name in sorted(inventory.hosts)}
-    for name in collide(built.values(), builder.agents.installed, findings):
+    for name in collide(built.values(), findings):
         built[name].faulty = True
     return built

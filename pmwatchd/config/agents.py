@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pydantic import SecretStr
@@ -10,10 +11,11 @@ from pmwatchd.config.draft import Draft
 from pmwatchd.config.durations import limited
 from pmwatchd.config.faults import WrongError, nearest
 from pmwatchd.config.inventory import Inventory, Table
-from pmwatchd.config.metadata import Installed, Metadata
+from pmwatchd.config.metadata import Installed
 from pmwatchd.config.tree import Leaf, Origin, Tree, branch, leaf, leaves, merge
 from pmwatchd.config.values import SecretRef, check_address
 from pmwatchd.core.dialect import canonical_option, forbidden_value, unsafe_value
+from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import FenceAgent, Secret, Switches
 
 _FEEDS = frozenset(
@@ -36,6 +38,11 @@ _FEEDS = frozenset(
     }
 )
 """Types that switch outlets; everything else switches a chassis."""
+
+_OTHER_PORTS = (("ssh", 23, 22), ("ssl", 80, 443), ("ssl_insecure", 80, 443))
+"""Agents that speak both ways take another port for the encrypted one (fencing.py)."""
+
+_SWITCHED_ON = ("1", "yes", "on", "true")
 
 _SETTLE_S = {"ilo3": 4.0, "ilo4": 4.0}
 """These answer with the old state for a while (oVirt, FenceAgentDefaultParams)."""
@@ -100,10 +107,12 @@ class AgentBuilder:
             address=draft.text(tree, "address", check=check_address),
             order=draft.value(tree, "order", 1),
             ipport=draft.value(tree, "ipport", None),
+            default_ipport=_default_port(metadata, options),
             plug=plug,
             username=self._argument(draft, tree, "username"),
             password=self._password(draft, tree),
             options=options,
+            options_checked=metadata is not None,
             proxies=draft.preferences(words, implicit=self.implicit_proxies)
             if words is not None and words.value
             else None,
@@ -164,8 +173,6 @@ class AgentBuilder:
                 )
             else:
                 options[name] = self._option(draft, name, found)
-        if known is not None and "power_wait" in known:
-            options["power_wait"] = "0"
         return options, draft.value(tree, "settle", settle_s)
 
     def _option(self, draft: Draft, name: str, found: Leaf) -> str | SecretStr:
@@ -185,6 +192,16 @@ class AgentBuilder:
         except WrongError as wrong:
             draft.fault(found.origin, wrong.reason, wrong.remedy)
             return 0.0
+
+
+def _default_port(metadata: Metadata | None, options: Mapping[str, str | Secret]) -> int | None:
+    """Find the port that an agent takes by itself, as far as its metadata tells it."""
+    if metadata is None or metadata.ipport is None:
+        return None
+    for word, plain, encrypted in _OTHER_PORTS:
+        if metadata.ipport == plain and options.get(word) in _SWITCHED_ON:
+            return encrypted
+    return metadata.ipport
 
 
 def _plain(text: str) -> str:

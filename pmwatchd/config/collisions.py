@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from pmwatchd.config.faults import Findings
 from pmwatchd.config.hosts import Built
-from pmwatchd.config.metadata import Installed
 from pmwatchd.config.values import same_address
 from pmwatchd.core.model import FenceAgent
 from pmwatchd.errors import Fault
@@ -23,7 +22,7 @@ class Claim:
     what: str
 
 
-def collide(hosts: Iterable[Built], installed: Installed, findings: Findings) -> set[str]:
+def collide(hosts: Iterable[Built], findings: Findings) -> set[str]:
     """
     Find what two hosts claim at once; every one of them is at fault.
 
@@ -44,7 +43,7 @@ def collide(hosts: Iterable[Built], installed: Installed, findings: Findings) ->
         for agent in host.power_management.agents:
             if not agent.address or agent.name in built.shared:
                 continue
-            claims.setdefault(_outlet(agent, installed), []).append(
+            claims.setdefault(_outlet(agent), []).append(
                 Claim(
                     host.name,
                     file,
@@ -70,8 +69,6 @@ def _tell(rivals: list[Claim], findings: Findings) -> bool:
     return True
 
 
-def _outlet(agent: FenceAgent, installed: Installed) -> object:
-    port = agent.ipport
-    if port is None:
-        port = installed.default_port(agent.type)
+def _outlet(agent: FenceAgent) -> object:
+    port = agent.ipport or agent.default_ipport
     return ("outlet", same_address(agent.address), port, agent.plug)

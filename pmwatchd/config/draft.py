@@ -11,7 +11,7 @@ from typing import TypeVar
 from pydantic import SecretStr
 
 from pmwatchd.config.faults import Findings, WrongError, nearest
-from pmwatchd.config.secrets import NotForThisUserError, Secrets
+from pmwatchd.config.secrets import NotForThisUserError, Secrets, UnreadableError
 from pmwatchd.config.tree import Leaf, Origin, Tree, leaf
 from pmwatchd.config.values import SecretRef, check_address, check_words, is_address
 from pmwatchd.core import proxies
@@ -47,11 +47,11 @@ class Draft:
     words: dict[str, str] = field(default_factory=dict)
     faulty: bool = False
 
-    def fault(self, origin: Origin, reason: str, remedy: str) -> None:
+    def fault(self, origin: Origin, reason: str, remedy: str, *, secret: bool = False) -> None:
         """Keep a fault; it costs this host."""
         self.faulty = True
         key = origin.key.removeprefix(".")
-        self.findings.fault(Fault(origin.file, key, reason, remedy, self.name))
+        self.findings.fault(Fault(origin.file, key, reason, remedy, self.name, secret=secret))
 
     def fill(self, text: str) -> str:
         """Put in what the placeholders stand for, or raise WrongError for an unknown one."""
@@ -93,7 +93,8 @@ class Draft:
             name = self.fill(ref.name)
             return self.secrets.get(ref, name, Path(found.layer.file).parent)
         except WrongError as wrong:
-            self.fault(found.origin, wrong.reason, wrong.remedy)
+            unreadable = isinstance(wrong, UnreadableError)
+            self.fault(found.origin, wrong.reason, wrong.remedy, secret=unreadable)
         except NotForThisUserError as error:
             origin = found.origin
             self.findings.note(f"{origin.file}: {origin.key}: not checked, {error}")

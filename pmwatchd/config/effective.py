@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
@@ -33,8 +32,6 @@ _OVIRT = {
     "boot_timeout": "ServerRebootTimeout",
     "power_management.proxies": "pm_proxy_preferences",
 }
-_CONFIDENTIAL = re.compile(r"pass|secret|community|token|key|pin", re.IGNORECASE)
-_OPTION = re.compile(r"power_management\.agents\.[^.]+\.options\.(.+)")
 _DURATIONS = frozenset(
     "interval timeout period extra_grace boot_timeout settle min_command_interval".split()  # noqa: SIM905
 )
@@ -105,9 +102,6 @@ def of_host(built: Built) -> list[Effective]:
 
 
 def _shown(key: str, value: object) -> str:
-    option = _OPTION.fullmatch(key)
-    if option and isinstance(value, str) and _CONFIDENTIAL.search(option[1]):
-        return MASK
     if isinstance(value, SecretStr):
         return MASK
     if isinstance(value, float) and key.rpartition(".")[2] in _DURATIONS:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -64,7 +64,7 @@ class Findings:
         key = (fault.file, fault.key, fault.reason)
         known = self._faults.get(key)
         if known is not None and known.host != fault.host:
-            fault = Fault(known.file, known.key, known.reason, known.remedy)
+            fault = replace(known, host=None)
         self._faults[key] = fault
 
     def warn(self, sentence: str) -> None:

@@ -27,7 +27,7 @@ from pmwatchd.config.layers import (
 )
 from pmwatchd.config.sources import read_toml
 from pmwatchd.config.tree import Origin, Tree, plant
-from pmwatchd.config.values import Place, check_name, check_title
+from pmwatchd.config.values import Place, SecretRef, check_name, check_title
 from pmwatchd.core.dialect import canonical_option, forbidden_option
 from pmwatchd.errors import Fault
 
@@ -125,7 +125,7 @@ class _File:
         self._hosts(data.get("hosts", []))
         if self.plain:
             self.findings.warn(
-                f"{self.file}: {len(self.plain)} passwords are written in plain text, the first "
+                f"{self.file}: {len(self.plain)} secrets are written in plain text, the first "
                 f"at {self.plain[0]}; use {{ file = ... }} or {{ credential = ... }}"
             )
 
@@ -224,9 +224,14 @@ class _File:
             self.findings.warn(
                 f"{self.file}: {path}.port is understood as ipport; the outlet is `plug`"
             )
-        if agent.password is not None and agent.password.place is Place.PLAIN:
-            self.plain.append(f"{path}.password")
+        secrets = {"password": agent.password}
+        secrets |= {f"options.{name}": value for name, value in (agent.options or {}).items()}
+        self.plain += [f"{path}.{key}" for key, value in secrets.items() if _is_plain(value)]
         return refused
+
+
+def _is_plain(value: object) -> bool:
+    return isinstance(value, SecretRef) and value.place is Place.PLAIN
 
 
 def _agents(layer: BaseModel, key: str) -> Iterator[tuple[str, DeviceLayer]]:

@@ -1,4 +1,4 @@
-"""What an installed fence agent says of itself: which options it knows, which it needs."""
+"""The fence agents that are installed here, asked what they say of themselves."""
 
 from __future__ import annotations
 
@@ -7,57 +7,16 @@ import os
 import signal
 import subprocess
 import threading
-import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from pmwatchd.config.faults import WrongError
+from pmwatchd.core.metadata import SIZE_MAX, Metadata, MetadataError, parse
 
-_SIZE_MAX = 1024 * 1024
 _TIMEOUT_S = 10.0
 _AT_ONCE = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """The options of one agent, as it names them itself."""
-
-    parameters: frozenset[str]
-    required: frozenset[str]
-    ipport: int | None = None
-
-
-def parse(text: bytes) -> Metadata:
-    """
-    Read the XML that ``fence_X -o metadata`` prints.
-
-    Raises:
-        WrongError: It is too large, has a DOCTYPE or an entity, or is no metadata.
-    """
-    remedy = "Reinstall the agent"
-    if len(text) > _SIZE_MAX:
-        raise WrongError("its metadata is larger than 1 MiB", remedy)
-    if any(mark in text.upper() for mark in (b"<!DOCTYPE", b"<!ENTITY")):
-        raise WrongError("its metadata holds a DOCTYPE or an entity", remedy)
-    # Bytes that hide such a mark in another encoding than the declared UTF-8 are refused too.
-    try:
-        root = ET.fromstring(text.decode("utf-8"))  # noqa: S314 - no DOCTYPE, no entity, limited
-    except (ET.ParseError, UnicodeDecodeError, ValueError):
-        raise WrongError("its metadata is not XML", remedy) from None
-    found = {item.get("name", ""): item for item in root.iter("parameter")}
-    if root.tag != "resource-agent" or not found:
-        raise WrongError("its metadata names no options", remedy)
-    port = found.get("ipport")
-    content = None if port is None else port.find("content")
-    default = "" if content is None else content.get("default", "")
-    return Metadata(
-        parameters=frozenset(found),
-        required=frozenset(name for name, item in found.items() if item.get("required") == "1"),
-        ipport=int(default) if default.isascii() and default.isdigit() else None,
-    )
 
 
 class Installed:
@@ -102,14 +61,6 @@ class Installed:
             self._failed[agent_type] = wrong
             raise
 
-    def default_port(self, agent_type: str) -> int | None:
-        """The port that an agent uses when it is told none; None when that is not known."""
-        try:
-            metadata = self.describe(agent_type)
-        except WrongError:
-            return None
-        return metadata.ipport if metadata else None
-
     def _program(self, agent_type: str) -> Path:
         return self.agent_dir / f"fence_{agent_type}"
 
@@ -135,11 +86,14 @@ def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata:
         watchdog.start()
         try:
             # One that writes without end is cut off here, one that never ends by the watchdog.
-            text = process.stdout.read(_SIZE_MAX + 1) if process.stdout else b""
+            text = process.stdout.read(SIZE_MAX + 1) if process.stdout else b""
         finally:
             watchdog.cancel()
             _end(process)
-    return parse(text)
+    try:
+        return parse(text)
+    except MetadataError as error:
+        raise WrongError(str(error), "Reinstall the agent") from None
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -30,7 +30,4 @@ def removal_refused(old: Mapping[str, Host], new: Mapping[str, Host]) -> str | N
     vanishing = len(old.keys() - new.keys())
     if vanishing < _HOSTS_MIN or vanishing <= len(old) * _SHARE_MAX:
         return None
-    return (
-        f"{vanishing} of {len(old)} hosts would vanish; "
-        "reload with --allow-removal if that is what you want"
-    )
+    return f"{vanishing} of {len(old)} hosts would vanish"

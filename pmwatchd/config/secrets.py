@@ -24,6 +24,10 @@ class Reading(StrEnum):
     LEFT = "left"  # `check --no-secrets`, `config`: none is read
 
 
+class UnreadableError(WrongError):
+    """A secret that is not where it should be, or cannot be read there."""
+
+
 class NotForThisUserError(Exception):
     """A secret that the daemon may well be able to read, and this process is not."""
 
@@ -41,7 +45,8 @@ class Secrets:
         Return a secret; *name* is its name with placeholders filled, *folder* the file's own.
 
         Raises:
-            WrongError: It cannot be read, or agents would mangle it.
+            UnreadableError: It cannot be read.
+            WrongError: It is empty, or agents would mangle it.
             NotForThisUserError: Only this user cannot read it.
         """
         if ref.place is Place.PLAIN and ref.plain is not None:
@@ -64,14 +69,16 @@ class Secrets:
             found = credential_path(name, self._environ)
             if found is None:
                 self._give_up("no credentials are here ($CREDENTIALS_DIRECTORY is not set)")
-                raise WrongError(
+                raise UnreadableError(
                     f"credential {name!r} is not there: $CREDENTIALS_DIRECTORY is not set",
                     "Let systemd load it (LoadCredential) or use { file = ... }",
                 )
             return self._file(found)
         value = self._environ.get(name)
         if value is None:
-            raise WrongError(f"the environment has no {name!r}", "Set it or use { file = ... }")
+            raise UnreadableError(
+                f"the environment has no {name!r}", "Set it or use { file = ... }"
+            )
         return value
 
     def _file(self, file: Path) -> str:
@@ -80,19 +87,21 @@ class Secrets:
                 with file.open("rb") as opened:
                     raw = opened.read(_SIZE_MAX + 1)
                 if len(raw) > _SIZE_MAX:
-                    raise WrongError(f"{file} is too large for a secret", "Name the right file")
+                    raise UnreadableError(
+                        f"{file} is too large for a secret", "Name the right file"
+                    )
                 self._read[file] = raw.decode("utf-8")
             except PermissionError:
                 self._give_up(f"{file} is not readable for this user")
-                raise WrongError(
+                raise UnreadableError(
                     f"{file} is not readable for the daemon", "Let the daemon's user read it"
                 ) from None
             except OSError as error:
-                raise WrongError(
+                raise UnreadableError(
                     f"{file} cannot be read: {error.strerror}", "Create it or correct the path"
                 ) from None
             except UnicodeDecodeError:
-                raise WrongError(f"{file} is not UTF-8 text", "Save it as UTF-8") from None
+                raise UnreadableError(f"{file} is not UTF-8 text", "Save it as UTF-8") from None
         return self._read[file]
 
     def _give_up(self, reason: str) -> None:

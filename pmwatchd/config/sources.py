@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ PREFIX = "PMWATCHD_"
 ENVIRONMENT = "environment"
 _OF_THE_CLIENT = frozenset({"URL", "TOKEN_FILE", "CA_FILE"})
 _ROUNDS_MAX = 20
-_SYNTAX = re.compile(r"(.*) \(at (line \d+), column \d+\)")
+_DEPTH_MAX = 32
+"""Deeper tables would only exhaust the stack of whoever walks through them."""
+_SYNTAX = re.compile(r"(.*) \(at (line \d+|end of document)(?:, column \d+)?\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +67,23 @@ class _Environment(EnvSettingsSource):
     def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
         try:
             return super().decode_complex_value(field_name, field, value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
 
 
 def read_toml(file: Path, findings: Findings) -> dict[str, Any] | None:
     """Read a TOML file; one that cannot be read becomes a fault, and None."""
     try:
-        return tomllib.loads(file.read_bytes().decode("utf-8"))
+        data = tomllib.loads(file.read_bytes().decode("utf-8"))
+        if not _too_deep(data):
+            return data
+        findings.fault(_nested(str(file), "file"))
+    except RecursionError:
+        findings.fault(_nested(str(file), "file"))
     except tomllib.TOMLDecodeError as error:
         found = _SYNTAX.fullmatch(str(error))
-        reason, where = (found[1], found[2]) if found else (str(error), "end of file")
-        findings.fault(
-            Fault(str(file), where, f"is not TOML: {reason}", f"Correct the syntax at {where}")
-        )
+        reason, where = (found[1], found[2]) if found else (str(error), "file")
+        findings.fault(Fault(str(file), where, f"is not TOML: {reason}", "Correct the syntax"))
     except UnicodeDecodeError:
         findings.fault(Fault(str(file), "file", "is not UTF-8 text", "Save it as UTF-8"))
     except OSError as error:
@@ -91,6 +96,24 @@ def read_toml(file: Path, findings: Findings) -> dict[str, Any] | None:
             )
         )
     return None
+
+
+def _too_deep(data: Mapping[str, Any]) -> bool:
+    """Whether tables and lists lie so deep in each other that nobody wrote them by hand."""
+    level: list[Any] = [data]
+    for _ in range(_DEPTH_MAX):
+        inner = [value for outer in level for value in _inside(outer)]
+        level = [value for value in inner if isinstance(value, (dict, list))]
+    return bool(level)
+
+
+def _inside(outer: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return outer.values() if isinstance(outer, dict) else outer
+
+
+def _nested(file: str, key: str) -> Fault:
+    reason = "tables or lists are nested too deeply"
+    return Fault(file, key, reason, f"Keep to {_DEPTH_MAX} levels")
 
 
 def load_settings(
@@ -137,6 +160,9 @@ def _environment(environ: Mapping[str, str] | None, findings: Findings) -> Sourc
     source = _Environment(Settings)
     source.env_vars = {name.lower(): value for name, value in variables.items()}
     data: dict[str, Any] = source()
+    if _too_deep(data):
+        findings.fault(_nested(ENVIRONMENT, PREFIX))
+        data = {}
     for name in sorted(variables):
         word = name.removeprefix(PREFIX)
         if word == name or word in _OF_THE_CLIENT:

@@ -9,16 +9,27 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    model_validator,
+)
 
 from pmwatchd.config.faults import WrongError, nearest
 from pmwatchd.core import proxies
+from pmwatchd.core.dialect import canonical_option
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,252}")
 _ADDRESS = re.compile(r"[A-Za-z0-9:][A-Za-z0-9:._%-]{0,252}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _SYMBOL = re.compile(r"[A-Za-z0-9_.-]+")
+_CONFIDENTIAL = re.compile(r"passw|passphrase|secret|token|community|(?:key|kg|_pass|_pin)$")
+_SWITCHED = ("0", "1")
 
 
 class Section(BaseModel):
@@ -192,6 +203,20 @@ def _options(value: object) -> object:
     return pairs
 
 
+def _hidden(options: dict[str, Any]) -> dict[str, Any]:
+    """Treat as a secret whatever an option's name says is one, though it is written plainly."""
+    return {
+        name: SecretRef(Place.PLAIN, plain=SecretStr(value))
+        if isinstance(value, str) and value not in _SWITCHED and _is_confidential(name)
+        else value
+        for name, value in options.items()
+    }
+
+
+def _is_confidential(name: str) -> bool:
+    return _CONFIDENTIAL.search(canonical_option(name).lower()) is not None
+
+
 def no_flag(value: object) -> object:
     """Refuse true and false for a number: they would be read as 1 and 0."""
     if isinstance(value, bool):
@@ -203,7 +228,11 @@ Text = Annotated[str, BeforeValidator(_text)]
 Full = Annotated[str, BeforeValidator(_full)]
 Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 Secret = Annotated[SecretRef, BeforeValidator(_secret)]
-Options = Annotated[dict[str, Annotated[Any, BeforeValidator(_option)]], BeforeValidator(_options)]
+Options = Annotated[
+    dict[str, Annotated[Any, BeforeValidator(_option)]],
+    BeforeValidator(_options),
+    AfterValidator(_hidden),
+]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 EnvPort = Annotated[int, Field(ge=1, le=65535), BeforeValidator(no_flag)]
 Flag = Annotated[bool, Field(strict=True)]

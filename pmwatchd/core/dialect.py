@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 
+from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import FenceAction, FenceAgent, Secret
 
 TYPE_ALIASES = {"drac7": "ipmilan", "ilo2": "ilo"}
@@ -46,6 +47,9 @@ TLS_TYPES = frozenset(
     }
 )
 
+# Where an agent knows several old names of one option, the first of them is taken.
+_AGE = {word: age for age, word in enumerate(OPTION_ALIASES)}
+_WAITING = "power_wait"
 _OURS = {
     "action": "the action is always the daemon's own",
     "ip": "the daemon sets it from `address`",
@@ -125,32 +129,83 @@ def unsafe_value(value: str, *, secret: bool) -> str | None:
     return None
 
 
-def stdin_of(agent: FenceAgent, action: FenceAction) -> bytes:
+def spelled(name: str, agent_type: str, metadata: Metadata) -> str | None:
+    """What an agent calls an option: the new name where it knows that, else an old one, or None."""
+    if name in metadata.parameters:
+        return name
+    known = [word for word in metadata.parameters if canonical_option(word, agent_type) == name]
+    return min(known, key=lambda word: (_AGE.get(word.lower(), -1), word), default=None)
+
+
+def unspeakable(agent: FenceAgent, metadata: Metadata | None) -> str | None:
+    """
+    Why an agent may not be run by what is known of it, or None.
+
+    An agent that is told no action switches something off and on again, and
+    one that is not told which of many systems is meant takes any; so nothing
+    is left out on a guess, and nothing is sent on a guess that the agent
+    might write into a log together with its value.
+    """
+    if metadata is None:
+        if any(_is_sent(name) for name in agent.options) and not agent.options_checked:
+            return "it does not say which options it knows, and no other like it was asked"
+        return None
+    if spelled("action", agent.type, metadata) is None:
+        return "it knows no option `action`, so it cannot be told what to do"
+    return None
+
+
+def unknown_options(agent: FenceAgent, metadata: Metadata) -> tuple[str, ...]:
+    """Names of what is configured but not sent, because the agent does not know it."""
+    return tuple(name for name, _ in _given(agent) if spelled(name, agent.type, metadata) is None)
+
+
+def stdin_of(agent: FenceAgent, action: FenceAction, metadata: Metadata | None = None) -> bytes:
     """
     Everything an agent is told, as one buffer; the action first.
+
+    Args:
+        metadata: What the agent says of itself there, where it runs: names are
+            chosen by it, and what it does not know is left out.  None when that
+            is not known: new names, and everything that is configured.
 
     Raises:
         ValueError: Something that loading should have refused got this far.
             The text names the option and never shows its value.
     """
-    given: list[tuple[str, str | Secret | None]] = [
+    if reason := unspeakable(agent, metadata):
+        raise ValueError(f"agent {agent.name!r}: {reason}")
+    lines = []
+    for name, value in (("action", action.value), *_given(agent)):
+        secret = not isinstance(value, str)
+        shown = value if isinstance(value, str) else value.get_secret_value()
+        if reason := unsafe_value(shown, secret=secret) or forbidden_value(name, shown):
+            raise ValueError(f"option {name!r} of agent {agent.name!r}: {reason}")
+        word = name if metadata is None else spelled(name, agent.type, metadata)
+        if word is not None:
+            lines.append(f"{word}={shown}\n")
+    if metadata is not None and _WAITING in metadata.parameters:
+        lines.append(f"{_WAITING}=0\n")  # we wait better, because we look meanwhile
+    return "".join(lines).encode()
+
+
+def _given(agent: FenceAgent) -> list[tuple[str, str | Secret]]:
+    """Return all that is configured for an agent, in the order in which it is told."""
+    ours: tuple[tuple[str, str | Secret | None], ...] = (
         ("ip", agent.address or None),
         ("ipport", None if agent.ipport is None else str(agent.ipport)),
         ("username", agent.username),
         ("password", agent.password),
         ("plug", agent.plug),
-    ]
-    for name in sorted(agent.options):
+    )
+    given = [(name, value) for name, value in ours if value is not None]
+    for name in filter(_is_sent, sorted(agent.options)):
         if reason := forbidden_option(name):
             raise ValueError(f"option {name!r} of agent {agent.name!r}: {reason}")
         given.append((name, agent.options[name]))
-    lines = [f"action={action.value}\n"]
-    for name, value in given:
-        if value is None:
-            continue
-        secret = not isinstance(value, str)
-        shown = value if isinstance(value, str) else value.get_secret_value()
-        if reason := unsafe_value(shown, secret=secret) or forbidden_value(name, shown):
-            raise ValueError(f"option {name!r} of agent {agent.name!r}: {reason}")
-        lines.append(f"{name}={shown}\n")
-    return "".join(lines).encode()
+    return given
+
+
+def _is_sent(name: str) -> bool:
+    """Whether an option is the operator's to set; the agent's own waiting is not."""
+    return canonical_option(name) != _WAITING

@@ -150,6 +150,16 @@ class CancelRequested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VouchRequested:
+    """A person vouches that a host is off (``confirm-off``)."""
+
+    request: int
+    host: str
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MaintenanceRequested:
     """
     A person takes a host out of automatic fencing.
@@ -180,6 +190,7 @@ PersonEvent = (
     PowerRequested
     | StatusRequested
     | CancelRequested
+    | VouchRequested
     | MaintenanceRequested
     | MaintenanceEndRequested
 )

@@ -24,28 +24,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pmwatchd.core import power, tell
 from pmwatchd.core import stage as stages
-from pmwatchd.core import tell
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.model import (
     Action,
     Cause,
     FenceAction,
-    FenceAgent,
     Fencing,
     Outcome,
+    PowerStatus,
     ProbeResult,
 )
 from pmwatchd.core.operation import (
     Cancelled,
+    Doubted,
     FenceEvent,
     Looked,
     Move,
     Operation,
     Phase,
     Recovered,
+    Vouched,
 )
-from pmwatchd.core.orders import Order, ProbeHost, Value
+from pmwatchd.core.orders import ProbeHost, Record, Value
 from pmwatchd.core.stage import Stage, Standing, Step
 
 LOOK_AGAIN_S = 1.0
@@ -85,10 +87,14 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
             return _replied(operation, event, fencing, now)
         case Looked() if operation.phase is Phase.LOOK and event.turn == operation.turn:
             return _looked(operation, event, fencing, now)
+        case Doubted() if event.turn == operation.doubt:
+            return _doubted(operation, event, fencing, now)
+        case Vouched() if operation.phase in (Phase.BLOCKED, Phase.OFF, Phase.LOOK):
+            return _go_on(replace(operation, vouched=event), fencing, now)
         case DeadlineReached():
             return _ticked(operation, fencing, now)
         case Recovered():
-            return _recovered(replace(operation, answered_at=event.at), now)
+            return _recovered(replace(operation, answered_at=event.at), fencing, now)
         case Cancelled() if operation.phase in (Phase.ON, Phase.RESTING):
             return _cancelled(replace(operation, cancelled=event), now)
         case _:
@@ -120,6 +126,8 @@ def _replied(operation: Operation, event: AgentReplied, fencing: Fencing, now: f
 
 def _begin(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Enter the phase that the journal's last step leads to."""
+    if operation.vouched is not None:
+        return _off_vouched(operation, operation.vouched, fencing, now)
     bring_back = operation.proven_off_at is not None or operation.restoring is not None
     if operation.action is Action.ON or bring_back:
         return _next_on(replace(operation, phase=Phase.ON), fencing, now)
@@ -142,7 +150,7 @@ def _begin_off(
         last=group + 1 == len(operation.host.groups),
         attempt=attempt,
     )
-    begun = replace(operation, phase=Phase.OFF, group=group, stage=stage)
+    begun = replace(operation, phase=Phase.OFF, group=group, stage=stage, doubt=0, doubted=False)
     return _go_on(begun, fencing, now)
 
 
@@ -150,12 +158,17 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Send what is due, then see where the group stands."""
     if operation.stage is None or operation.cancelled is not None:
         return _cancelled(operation, now)
+    if operation.vouched and operation.phase is not Phase.ON and not _commanded(operation):
+        return _off_vouched(operation, operation.vouched, fencing, now)
     stage, wishes = stages.advance(operation.stage, fencing, now)
     operation = replace(operation, stage=stage, turn=stage.turn)
     orders = tell.orders(operation, wishes)
     if operation.phase is Phase.ON:
         move = _on_stage_stands(operation, stage, fencing, now)
         return Move(move.operation, (*orders, *move.orders))
+    if stage.seen_off and not operation.doubt:
+        operation, doubt = _doubt(operation, stage)
+        orders = (*orders, doubt)
     if orders:
         return Move(operation, orders)
     match stage.standing:
@@ -205,8 +218,61 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
     return _cleared(operation, fencing, now)
 
 
+def _doubt(operation: Operation, stage: Stage) -> tuple[Operation, ProbeHost]:
+    """Send one heartbeat after the first reading of off: who answers it is not off."""
+    turn = operation.turn + 1
+    doubting = replace(operation, turn=turn, doubt=turn, stage=replace(stage, turn=turn))
+    return doubting, ProbeHost(host=operation.host, operation=operation.id, turn=turn)
+
+
+def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float) -> Move:
+    """
+    Take in whether a host that reads off has answered.
+
+    Then its agents switch another machine, whose power is to be restored.
+    """
+    operation = replace(operation, doubted=True)
+    if event.result is not ProbeResult.ALIVE:
+        return _go_on(operation, fencing, now)
+    operation = replace(operation, miswired=True)
+    if operation.phase is not Phase.OFF or operation.stage is None:
+        return Move(operation)
+    reason = "the host answers although its agents read off: they switch another machine"
+    told = tell.record(
+        operation,
+        "fence.off_failed",
+        group=tell.order_of(operation, operation.stage.group),
+        reason=reason,
+    )
+    move = _give_up(operation, Outcome.FAILED, reason, fencing, now)
+    return Move(move.operation, (told, *move.orders))
+
+
+def _off_vouched(operation: Operation, word: Vouched, fencing: Fencing, now: float) -> Move:
+    """Take a person's word for what no agent can prove."""
+    off = replace(operation, stage=None, switched=operation.sent_off, proven_off_at=now)
+    told = tell.record(
+        off,
+        "fence.off_proven",
+        agents=(),
+        took_s=round(now - operation.opened_at, 3),
+        found=False,
+        vouched_by=word.by,
+        reason=word.reason,
+    )
+    if operation.action is Action.OFF:
+        move = _close(off, Outcome.DONE, now)
+    else:
+        move = _next_on(replace(off, phase=Phase.ON, tried_on=()), fencing, now)
+    return Move(move.operation, (told, *move.orders))
+
+
 def _off_proven(operation: Operation, stage: Stage, fencing: Fencing, now: float) -> Move:
     found = not operation.sent_off
+    leave_off = found and operation.cause is Cause.AUTOMATIC and not fencing.on_if_found_off
+    stays_off = operation.action is Action.OFF or leave_off
+    if stays_off and not operation.doubted:
+        return Move(operation)  # what follows `on` need not wait for the doubt to end; this does
     proven = replace(
         operation, stage=None, switched=operation.sent_off, proven_off_at=now, tried_on=()
     )
@@ -218,8 +284,7 @@ def _off_proven(operation: Operation, stage: Stage, fencing: Fencing, now: float
         took_s=round(now - operation.opened_at, 3),
         found=found,
     )
-    leave_off = found and operation.cause is Cause.AUTOMATIC and not fencing.on_if_found_off
-    if operation.action is Action.OFF or leave_off:
+    if stays_off:
         move = _close(proven, Outcome.DONE, now)
     else:
         move = _next_on(replace(proven, phase=Phase.ON), fencing, now, known=stage.members)
@@ -230,7 +295,13 @@ def _off_failed(operation: Operation, stage: Stage, fencing: Fencing, now: float
     """Try the group again, or the next one, or bring back what was switched off."""
     reason = tell.reasons(stage)
     commanded = any(member.sent for member in stage.members)
-    operation = replace(operation, switched=operation.sent_off, stage=None)
+    unread = {m.agent.name for m in stage.members if m.power is PowerStatus.UNKNOWN}
+    operation = replace(
+        operation,
+        switched=operation.sent_off,
+        unread=operation.unread | unread,
+        stage=None,
+    )
     if commanded and not stage.hopeless and stage.attempt < fencing.off_attempts:
         return _begin_off(operation, stage.group, fencing, now, attempt=stage.attempt + 1)
     told = tell.record(
@@ -269,74 +340,65 @@ def _next_on(
     known: Sequence[stages.Member] = (),
 ) -> Move:
     """
-    Begin the next group that is to be switched on, or end.
+    Begin the next agents that are to be switched on, or end.
 
-    Groups with an agent that this operation switched off come first and are
-    all visited; of the others one that is proven on is enough.
+    What is owed comes first and all of it is visited; feeds come before the
+    chassis behind them; of the rest one group that is proven on is enough.
     """
-    tried = {name for name, _ in operation.tried_on}
-    waiting: list[tuple[bool, int, list[FenceAgent]]] = []
-    for index, group in enumerate(operation.host.groups):
-        agents = [a for a in group if a.name not in tried and _may_restore(operation, a)]
-        owed = any(a.name in operation.switched for a in agents)
-        if agents and (owed or not _is_on(operation)):
-            waiting.append((not owed, index, agents))
+    waiting = sorted(power.waiting(operation), key=lambda unit: unit.rank)
     if not waiting:
         return _end_on(operation, fencing, now)
-    waiting.sort(key=lambda item: item[:2])
-    _, index, agents = waiting[0]
+    unit = waiting[0]
     just_off = {member.agent.name for member in known}
     stage = stages.begin(
         FenceAction.ON,
-        index,
-        agents,
+        unit.group,
+        unit.agents,
         operation.turn,
         fencing,
         now,
-        last=len(waiting) == 1,
-        known=all(agent.name in just_off for agent in agents),
+        last=len(waiting) == 1 and not all(a.name in operation.unread for a in unit.agents),
+        known=all(agent.name in just_off for agent in unit.agents),
     )
     return _go_on(replace(operation, stage=stage), fencing, now)
-
-
-def _may_restore(operation: Operation, agent: FenceAgent) -> bool:
-    """Restoring touches only what was sent ``off``."""
-    return operation.restoring is None or agent.name in operation.switched
-
-
-def _is_on(operation: Operation) -> bool:
-    """Whether power counts as back: by an agent we switched off, if there is one."""
-    return bool(operation.on & operation.switched if operation.switched else operation.on)
 
 
 def _on_stage_stands(operation: Operation, stage: Stage, fencing: Fencing, now: float) -> Move:
     """Take in members that are proven or failed; the first proven one makes the host *on*."""
     known = {name for name, _ in operation.tried_on}
     ended = [m for m in stage.members if m.step in (Step.PROVEN, Step.FAILED)]
-    fresh = [(m.agent.name, m.step is Step.PROVEN) for m in ended if m.agent.name not in known]
+    fresh = [(m.agent.name, power.ended_as(m)) for m in ended if m.agent.name not in known]
     operation = replace(operation, tried_on=operation.tried_on + tuple(fresh))
-    told: list[Order] = []
-    order = tell.order_of(operation, stage.group)
-    if _is_on(operation) and operation.proven_on_at is None:
-        operation = replace(operation, proven_on_at=now)
-        took_s = round(now - (operation.proven_off_at or operation.opened_at), 3)
-        agents = tuple(sorted(operation.on))
-        told.append(
-            tell.record(operation, "fence.on_proven", group=order, agents=agents, took_s=took_s)
-        )
+    operation, proven = _on_proven(operation, now)
+    told = list(proven)
     if stage.standing is Standing.RUNNING:
-        return Move(operation, tuple(told))
+        move = _recovered(operation, fencing, now)
+        return Move(move.operation, (*told, *move.orders))
     if stage.standing is Standing.FAILED:
-        told.append(
-            tell.record(operation, "fence.on_failed", group=order, reason=tell.reasons(stage))
-        )
+        order = tell.order_of(operation, stage.group)
+        reason = tell.reasons(stage)
+        told.append(tell.record(operation, "fence.on_failed", group=order, reason=reason))
     move = _next_on(replace(operation, stage=None), fencing, now)
     return Move(move.operation, (*told, *move.orders))
 
 
+def _on_proven(operation: Operation, now: float) -> tuple[Operation, tuple[Record, ...]]:
+    """Tell, once, that power is back."""
+    if operation.proven_on_at is not None or not power.is_on(operation):
+        return operation, ()
+    operation = replace(operation, proven_on_at=now)
+    took_s = round(now - (operation.proven_off_at or operation.opened_at), 3)
+    agents = tuple(sorted(operation.on))
+    groups = [g for g in operation.host.groups if any(a.name in operation.on for a in g)]
+    told = tell.record(
+        operation, "fence.on_proven", group=groups[0][0].order, agents=agents, took_s=took_s
+    )
+    return operation, (told,)
+
+
 def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Close, or rest and pursue: what was switched off is switched on again, without end."""
-    if not _is_on(operation):
+    if not power.is_on(operation):
         if operation.action is Action.ON:
             return _close(operation, Outcome.FAILED, now, reason="no agent was proven on")
         pause_s = min(fencing.retry_min_s * 2**operation.retries, fencing.retry_max_s)
@@ -346,8 +408,8 @@ def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
             retries=operation.retries + 1,
             until_at=now + pause_s,
         )
-        return _recovered(resting, now)
-    failed = {name for name, proven in operation.tried_on if not proven} & _owed(operation)
+        return _recovered(resting, fencing, now)
+    failed = power.missing(operation)
     outcome = operation.restoring or (Outcome.DEGRADED if failed else Outcome.DONE)
     reason = f"not on again: {', '.join(sorted(failed))}" if failed else ""
     return _close(operation, outcome, now, reason=reason)
@@ -355,27 +417,38 @@ def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 
 def _cancelled(operation: Operation, now: float) -> Move:
     """End by a person's word, but not while a command is on its way to a device."""
-    members = operation.stage.members if operation.stage else ()
     word = operation.cancelled
-    if word is None or any(member.step is Step.COMMANDED for member in members):
+    if word is None or _commanded(operation):
         return Move(operation)
     return _close(operation, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
 
 
-def _owed(operation: Operation) -> frozenset[str]:
-    """Return the agents that should be on: what was switched off, or else the group that works."""
-    working = [g for g in operation.host.groups if any(a.name in operation.on for a in g)]
-    return operation.switched or frozenset(agent.name for group in working for agent in group)
+def _commanded(operation: Operation) -> bool:
+    """Whether a command is on its way to a device."""
+    members = operation.stage.members if operation.stage else ()
+    return any(member.step is Step.COMMANDED for member in members)
 
 
-def _recovered(operation: Operation, now: float) -> Move:
-    """End the pursuit of *on* when the host has answered since it was proven off."""
+def _recovered(operation: Operation, fencing: Fencing, now: float) -> Move:
+    """
+    End the pursuit of *on* when the host has answered since it was proven off.
+
+    While it runs its course nothing ends it early, except the wait for a
+    chassis that this operation never switched.
+    """
     off_at, answered_at = operation.proven_off_at, operation.answered_at
-    if operation.phase is not Phase.RESTING or off_at is None or answered_at is None:
+    if off_at is None or answered_at is None or answered_at <= off_at:
         return Move(operation)
-    if answered_at <= off_at:
-        return Move(operation)
-    return _close(operation, Outcome.RECOVERED, now, reason="the host answers")
+    if operation.phase is Phase.RESTING:
+        return _close(operation, Outcome.RECOVERED, now, reason="the host answers")
+    if operation.stage is not None and power.only_asks(operation):
+        silent = (member.agent.name for member in operation.stage.members)
+        asked = tuple((name, PowerStatus.UNKNOWN) for name in silent)
+        ended = replace(operation, tried_on=operation.tried_on + asked, stage=None)
+        ended, told = _on_proven(ended, now)
+        move = _end_on(ended, fencing, now)
+        return Move(move.operation, (*told, *move.orders))
+    return Move(operation)
 
 
 def _close(

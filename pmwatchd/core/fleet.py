@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
-from pmwatchd.core import requests, treatment
+from pmwatchd.core import operate, powerwatch, requests, treatment, upkeep
 from pmwatchd.core.events import (
     AgentReplied,
     CancelRequested,
@@ -30,11 +30,12 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.machine import Machine, recall
-from pmwatchd.core.model import Alert, Host
+from pmwatchd.core.model import Alert, FenceAction, Host
 from pmwatchd.core.operation import Operation
-from pmwatchd.core.orders import Answer, Order, Refused, SaveHost, SaveOperation
+from pmwatchd.core.orders import Answer, HoldDevice, Order, Refused, SaveHost, SaveOperation
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 
@@ -86,10 +87,7 @@ class Fleet:
             case AgentReplied():
                 self._replied(event, now)
             case HostProbed():
-                machine = self._machines.get(event.host)
-                if machine and machine.operation and machine.operation.id == event.operation:
-                    treatment.probed(site, machine, event, now)
-                    self._settle(machine, now)
+                self._probed(event, now)
             case ObserverPaused():
                 self._paused(event, now)
             case InventoryLoaded():
@@ -144,14 +142,31 @@ class Fleet:
         query = self._queries.get(event.operation)
         machine = self._machines.get(event.host)
         if query is not None:
-            answer = requests.status_replied(self._site, machine, query, event, now)
-            if answer is not None:
-                del self._queries[query.id]
-                self._site.orders.append(answer)
+            requests.replied(self._site, query, event, now)
+            self._answer_query(query, machine, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
-            treatment.fence_step(self._site, machine, event, now)
+            operate.fence_step(self._site, machine, event, now)
+        elif machine:
+            powerwatch.replied(self._site, machine, event, now)
         if machine is not None:
             self._settle(machine, now)
+
+    def _probed(self, event: HostProbed, now: float) -> None:
+        query = self._queries.get(event.operation)
+        machine = self._machines.get(event.host)
+        if query is not None:
+            query.probed = event.result
+            self._answer_query(query, machine, now)
+        elif machine and machine.operation and machine.operation.id == event.operation:
+            treatment.probed(self._site, machine, event, now)
+        if machine is not None:
+            self._settle(machine, now)
+
+    def _answer_query(self, query: requests.Query, machine: Machine | None, now: float) -> None:
+        """Answer a person's question when everything that it asked for has come."""
+        if query.complete:
+            del self._queries[query.id]
+            self._site.orders.append(requests.conclude(self._site, machine, query, now))
 
     def _paused(self, event: ObserverPaused, now: float) -> None:
         self._site.tell("observer.paused", for_s=round(event.for_s, 3))
@@ -163,10 +178,10 @@ class Fleet:
         site = self._site
         site.journal_writable = False
         site.raise_alert(Alert.JOURNAL_UNWRITABLE, event.reason, now)
-        for machine in list(self._machines.values()):
+        for machine in self._machines.values():
             if machine.operation is not None and machine.operation.id in event.unopened:
-                machine.operation = None
-                self._settle(machine, now)
+                machine.operation = machine.saved_operation = None
+                self._restless.add(machine.name)
 
     # inventory ---------------------------------------------------------------------------
 
@@ -175,6 +190,8 @@ class Fleet:
         site.rules = event.rules
         for name in [name for name in self._machines if name not in event.hosts]:
             self._remove(self._machines[name], now)
+        if not site.hosts and site.epoch > 1:
+            self._hold_devices(event)
         site.hosts = dict(event.hosts)
         for name, host in event.hosts.items():
             machine = self._machines.get(name)
@@ -182,7 +199,7 @@ class Fleet:
                 self._add(host, now)
             elif machine.host != host or machine.gone:
                 machine.host, machine.gone = host, False
-                treatment.redefine(site, machine, now)
+                upkeep.redefine(site, machine, now)
                 self._settle(machine, now)
         if event.refused:
             site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
@@ -191,13 +208,20 @@ class Fleet:
         self._adopt_orphans(now)
         self._tell_orphans(now)
 
+    def _hold_devices(self, event: InventoryLoaded) -> None:
+        """Wait for readings of a former start, which nothing has journalled."""
+        agents = (agent for host in event.hosts.values() for agent in host.power_management.agents)
+        for agent in {agent.device: agent for agent in agents}.values():
+            for_s = event.rules.fencing.over_s(FenceAction.STATUS)
+            self._site.orders.append(HoldDevice(agent=agent, for_s=for_s))
+
     def _adopt_orphans(self, now: float) -> None:
         """Continue operations of a former start, as soon as their hosts can be fenced."""
         for name in sorted(self._orphans):
             machine = self._machines.get(name)
             if machine is not None and machine.host.groups:
                 saved = self._orphans.pop(name)
-                treatment.adopt(self._site, machine, saved, now)
+                operate.adopt(self._site, machine, saved, now)
                 self._settle(machine, now)
 
     def _add(self, host: Host, now: float) -> None:
@@ -205,11 +229,13 @@ class Fleet:
         memory = self._memories.get(host.name)
         machine = recall(host, memory, now, self._until_at(memory))
         self._machines[host.name] = machine
-        treatment.protect(site, machine, now)
+        upkeep.protect(site, machine, now)
         if memory is not None and memory.quiet:
             machine.quiet_until = now + site.rules.fencing.quiet_time_s
+        if machine.maintenance is None or not machine.maintenance.kept_off:
+            upkeep.mended(site, machine, now)
         if memory is not None and memory.left_off:
-            treatment.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
+            upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
         self._settle(machine, now)
 
     def _until_at(self, memory: SaveHost | None) -> float | None:
@@ -224,6 +250,7 @@ class Fleet:
         self._settle(machine, now)
 
     def _forget(self, machine: Machine) -> None:
+        upkeep.clear(self._site, machine, *list(machine.alerts))
         if machine.saved is not None:
             self._memories[machine.name] = machine.saved
         del self._machines[machine.name]
@@ -263,8 +290,8 @@ class Fleet:
                 return requests.maintain(site, machine, event, now)
             case MaintenanceEndRequested():
                 return requests.end_maintenance(site, machine, event)
-            case StatusRequested():
-                asked = requests.ask_status(site, machine, event, now)
+            case StatusRequested() | VouchRequested():
+                asked = requests.ask(site, machine, event, now)
                 if isinstance(asked, Answer):
                     return asked
                 self._queries[asked.id] = asked

@@ -28,6 +28,7 @@ class Circumstances:
         operation: Id of another operation of this host, if one runs.
         quiet_until: No new operation before, because the last one proved an off.
         retry_at: No new operation before, because the last one failed.
+        miswired: Its agents read off while it answered.
     """
 
     host: Host
@@ -38,6 +39,7 @@ class Circumstances:
     operation: str | None = None
     quiet_until: float | None = None
     retry_at: float | None = None
+    miswired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,9 @@ def _applying(about: Circumstances, now: float) -> Iterator[Verdict]:
         yield Verdict(HoldName.QUIET_TIME, reason, about.quiet_until)
     if about.retry_at is not None and now < about.retry_at:
         yield Verdict(HoldName.BACKOFF, "the last operation failed", about.retry_at)
+    if about.miswired:
+        reason = "its agents read off while it answered: they switch another machine"
+        yield Verdict(HoldName.MISWIRED, reason)
     if about.host.engine:
         yield Verdict(HoldName.SELF, "this daemon runs on the host")
     if not about.journal_writable:

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from pmwatchd.core import watch as watching
 from pmwatchd.core.holds import Circumstances
-from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, HostStatus
+from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, HostStatus, PowerStatus
 from pmwatchd.core.operation import Operation, Phase
 from pmwatchd.core.orders import SaveHost, SaveOperation
 from pmwatchd.core.views import Hold, HostView, MaintenanceView, RaisedAlert
@@ -27,12 +27,24 @@ class Maintenance:
     Attributes:
         until_at: When it ends by itself, or None.
         expires_at: The same for the journal, as wall-clock time.
+        kept_off: It keeps a person's off; a person's ``on`` or ``restart`` ends it.
     """
 
     by: str
     reason: str
     until_at: float | None = None
     expires_at: datetime | None = None
+    kept_off: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Check:
+    """One reading of all agents of a host, under way; see :mod:`pmwatchd.core.powerwatch`."""
+
+    id: str
+    host: Host
+    waiting: set[str]
+    power: dict[str, PowerStatus] = field(default_factory=dict)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,6 +56,10 @@ class Machine:
         seen: It has answered since this start.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
+        missing: Agents that were switched off and not proven on again.
+        miswired: The wiring with which it answered though its agents read off; "": none.
+        check: A reading of its power that is under way.
+        off_readings: How often in a row it read off.
         gone: Removed from the inventory; leaves when its operation ends.
         saved: What the journal holds of it, to save only changes.
     """
@@ -59,6 +75,12 @@ class Machine:
     retry_at: float | None = None
     failures: int = 0
     left_off: bool = False
+    missing: frozenset[str] = frozenset()
+    miswired: str = ""
+    check: Check | None = None
+    check_at: float | None = None
+    check_pause_s: float = 0.0
+    off_readings: int = 0
     gone: bool = False
     holds: dict[HoldName, Hold] = field(default_factory=dict)
     alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
@@ -105,6 +127,7 @@ class Machine:
             operation=running.id if running and person else None,
             quiet_until=self.quiet_until,
             retry_at=self.retry_at,
+            miswired=bool(self.miswired) and self.miswired == self.host.wiring,
         )
 
     def _maintenance_words(self) -> str | None:
@@ -122,10 +145,13 @@ class Machine:
             quiet=self.quiet_until is not None and now < self.quiet_until,
             failures=self.failures,
             left_off=self.left_off,
+            missing=tuple(sorted(self.missing)),
+            miswired=self.miswired,
             maintenance=keeper is not None,
             maintenance_by=keeper.by if keeper else "",
             maintenance_reason=keeper.reason if keeper else "",
             expires_at=keeper.expires_at if keeper else None,
+            kept_off=keeper is not None and keeper.kept_off,
         )
 
     def view(self) -> HostView:
@@ -183,6 +209,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         reason=memory.maintenance_reason,
         until_at=until_at,
         expires_at=memory.expires_at,
+        kept_off=memory.kept_off,
     )
     return Machine(
         host=host,
@@ -191,5 +218,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         maintenance=keeper if memory.maintenance else None,
         failures=memory.failures,
         left_off=memory.left_off,
+        missing=frozenset(memory.missing),
+        miswired=memory.miswired,
         saved=memory,
     )

@@ -155,6 +155,7 @@ class Alert(StrEnum):
     LEFT_OFF = "left_off"
     PARTIAL_OFF = "partial_off"
     DEGRADED_POWER = "degraded_power"
+    MISWIRED = "miswired"
     UNPROTECTED = "unprotected"
     JOURNAL_UNWRITABLE = "journal_unwritable"
     INVENTORY_REFUSED = "inventory_refused"
@@ -171,6 +172,7 @@ class HoldName(StrEnum):
     BACKOFF = "backoff"
     SELF = "self"
     JOURNAL_UNWRITABLE = "journal_unwritable"
+    MISWIRED = "miswired"
     LAST_LOOK = "last_look"
 
 
@@ -227,6 +229,9 @@ class FenceAgent:
     Attributes:
         type: Canonical type, e.g. ``"ipmilan"`` for the program ``fence_ipmilan``.
         order: Agents of equal order are one concurrent group; lower orders are tried first.
+        default_ipport: The port that it takes when it is told none, if that is known;
+            it is never sent, because other options may make it another one.
+        options_checked: The agent installed here knows every one of them.
         proxies: Preferences of its own, or None for those of the host.
         settle_s: How long after ``off`` or ``on`` a reading means nothing yet.
         min_command_interval_s: Least pause between two executions at the device.
@@ -237,10 +242,12 @@ class FenceAgent:
     address: str
     order: int = 1
     ipport: int | None = None
+    default_ipport: int | None = None
     plug: str | None = None
     username: str | None = None
     password: Secret | None = field(default=None, repr=False)
     options: Mapping[str, str | Secret] = field(default_factory=dict, repr=False)
+    options_checked: bool = False
     proxies: tuple[str, ...] | None = None
     settle_s: float = 0.0
     min_command_interval_s: float = 0.0
@@ -249,7 +256,8 @@ class FenceAgent:
     @property
     def device(self) -> str:
         """The device behind this agent; two agents of one device are never executed at once."""
-        return f"{self.address.lower().rstrip('.')}:{self.ipport or ''}"
+        port = self.ipport or self.default_ipport or ""
+        return f"{self.address.lower().rstrip('.')}:{port}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,6 +304,12 @@ class Host:
             for p in self.heartbeat.probes
         )
         return "|".join([self.address, *sorted(probes)])
+
+    @property
+    def wiring(self) -> str:
+        """Which outlets its agents switch; a host that changes it may be mended."""
+        agents = (f"{a.name}={a.device}/{a.plug or ''}" for a in self.power_management.agents)
+        return " ".join(sorted(agents))
 
     @property
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:

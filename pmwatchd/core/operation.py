@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pmwatchd.core.events import AgentReplied, DeadlineReached
-from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, ProbeResult
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus, ProbeResult
 from pmwatchd.core.orders import Order
 from pmwatchd.core.stage import Stage
 
@@ -37,6 +37,22 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True)
+class Doubted:
+    """The heartbeat that follows the first reading of off came to an end."""
+
+    turn: int
+    result: ProbeResult
+
+
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """A person vouches that the power is off."""
+
+    by: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """The host answered a heartbeat."""
 
@@ -51,7 +67,7 @@ class Cancelled:
     reason: str
 
 
-FenceEvent = AgentReplied | DeadlineReached | Looked | Recovered | Cancelled
+FenceEvent = AgentReplied | DeadlineReached | Looked | Doubted | Vouched | Recovered | Cancelled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,9 +79,15 @@ class Operation:
         host: The host as it was defined when the operation began.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
         switched: Agents that earlier stages sent ``off``.
+        unread: Agents whose status no proxy could read while off was tried.
+        owed: Agents that earlier operations switched off and did not prove on again.
+        doubt: Turn of the heartbeat that follows the first reading of off; 0: none yet.
+        doubted: That heartbeat came to an end.
+        miswired: That heartbeat was answered: the agents switch another machine.
+        vouched: A person's word for the off, where no reading proved it.
         proven_off_at: When the off was proven; None: it was not.
         restoring: How it will end once the power is back, after a failed off.
-        tried_on: Agents whose turn to be switched on is over, and how it ended.
+        tried_on: Agents whose turn to be switched on is over, and what they read then.
         cancelled: A person's word; it takes effect when no command is on its way.
         resumed: Continued after a restart; it waits where a new one would end.
     """
@@ -83,10 +105,16 @@ class Operation:
     stage: Stage | None = None
     until_at: float = 0.0
     switched: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()
+    owed: frozenset[str] = frozenset()
+    doubt: int = 0
+    doubted: bool = False
+    miswired: bool = False
+    vouched: Vouched | None = None
     proven_off_at: float | None = None
     proven_on_at: float | None = None
     restoring: Outcome | None = None
-    tried_on: tuple[tuple[str, bool], ...] = ()
+    tried_on: tuple[tuple[str, PowerStatus], ...] = ()
     retries: int = 0
     resumed: bool = False
     cancelled: Cancelled | None = None
@@ -104,7 +132,12 @@ class Operation:
     @property
     def on(self) -> frozenset[str]:
         """Agents that were proven on."""
-        return frozenset(name for name, proven in self.tried_on if proven)
+        return frozenset(name for name, power in self.tried_on if power is PowerStatus.ON)
+
+    @property
+    def to_restore(self) -> frozenset[str]:
+        """Agents that are to be on again before this is over."""
+        return self.switched | self.owed
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,8 +89,12 @@ class SaveHost:
         booting: It was powered on and has not answered yet.
         quiet: An operation proved it off less than the quiet time ago.
         failures: Failed operations since it last answered.
-        left_off: A person ended the pursuit of *on*, or it never succeeded.
+        left_off: A person ended the pursuit of *on*.
+        missing: Agents that were switched off and not proven on again.
+        miswired: The agents, as :attr:`~pmwatchd.core.model.Host.wiring` names them,
+            that read off while the host answered; "" for none.
         expires_at: End of its maintenance as wall-clock time.
+        kept_off: Its maintenance keeps a person's off, and only a person's word ends it.
     """
 
     host: str
@@ -99,10 +103,13 @@ class SaveHost:
     quiet: bool = False
     failures: int = 0
     left_off: bool = False
+    missing: tuple[str, ...] = ()
+    miswired: str = ""
     maintenance: bool = False
     maintenance_by: str = ""
     maintenance_reason: str = ""
     expires_at: datetime | None = None
+    kept_off: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

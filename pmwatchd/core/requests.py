@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pmwatchd.core import tell, treatment, verdict
+from pmwatchd.core import operate, tell, upkeep, verdict
 from pmwatchd.core.events import (
     AgentReplied,
     CancelRequested,
@@ -17,13 +17,15 @@ from pmwatchd.core.events import (
     MaintenanceRequested,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.holds import BINDING, judge
 from pmwatchd.core.machine import Machine, Maintenance
-from pmwatchd.core.model import Alert, Cause, FenceAction, Host, PowerStatus
-from pmwatchd.core.operation import Cancelled, Phase
-from pmwatchd.core.orders import Accepted, Answer, PowerRead, Refused, RunAgent
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, PowerStatus, ProbeResult
+from pmwatchd.core.operation import Cancelled, Phase, Vouched
+from pmwatchd.core.orders import Accepted, Answer, PowerRead, ProbeHost, Refused, RunAgent
 from pmwatchd.core.site import Site
+from pmwatchd.core.watch import Up
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,6 +35,8 @@ class Query:
 
     Attributes:
         waiting: Agents that have not replied yet.
+        vouch: The person's word that depends on the answer, if it is about one.
+        probed: What the host itself had to say to that.
     """
 
     id: str
@@ -41,6 +45,13 @@ class Query:
     waiting: set[str]
     power: dict[str, PowerStatus] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
+    vouch: VouchRequested | None = None
+    probed: ProbeResult | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Everything that was asked for has come."""
+        return not self.waiting and (self.vouch is None or self.probed is not None)
 
 
 def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> Answer:
@@ -58,7 +69,7 @@ def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> An
     if binding:
         reason = "; ".join(f"{held.name}: {held.reason}" for held in binding)
         return Answer(event.request, Refused(type="held", reason=reason))
-    operation = treatment.open_operation(
+    operation = operate.open_operation(
         site, machine, event.action, Cause.PERSON, by=event.by, reason=event.reason, now=now
     )
     return Answer(event.request, Accepted(operation=operation))
@@ -75,7 +86,7 @@ def cancel(site: Site, machine: Machine, event: CancelRequested, now: float) -> 
     if running is not None:
         if running.phase not in (Phase.ON, Phase.RESTING):
             return Answer(event.request, _busy(machine, running.id))
-        treatment.fence_step(site, machine, Cancelled(event.by, event.reason), now)
+        operate.fence_step(site, machine, Cancelled(event.by, event.reason), now)
         return Answer(event.request, Accepted(operation=running.id))
     if machine.retry_at is not None:
         machine.retry_at = None
@@ -89,11 +100,15 @@ def maintain(site: Site, machine: Machine, event: MaintenanceRequested, now: flo
     if not site.journal_writable:
         reason = "the journal is not writable, so the maintenance would not survive a restart"
         return Answer(event.request, Refused(type="journal-unwritable", reason=reason))
+    keeper = machine.maintenance
+    if keeper is not None and keeper.kept_off:
+        reason = f"{machine.name} is in maintenance already, kept off by {keeper.by}"
+        return Answer(event.request, Refused(type="kept-off", reason=reason))
     until_at = None if event.for_s is None else now + event.for_s
     keeper = Maintenance(
         by=event.by, reason=event.reason, until_at=until_at, expires_at=event.expires_at
     )
-    treatment.begin_maintenance(site, machine, keeper, now)
+    upkeep.begin_maintenance(site, machine, keeper, now)
     return Answer(event.request, Accepted())
 
 
@@ -102,22 +117,28 @@ def end_maintenance(site: Site, machine: Machine, event: MaintenanceEndRequested
     if machine.maintenance is None:
         reason = f"{machine.name} is not in maintenance"
         return Answer(event.request, Refused(type="not-in-maintenance", reason=reason))
-    treatment.end_maintenance(site, machine, by=event.by, reason="maintenance end")
+    upkeep.end_maintenance(site, machine, by=event.by, reason="maintenance end")
     return Answer(event.request, Accepted())
 
 
-def ask_status(site: Site, machine: Machine, event: StatusRequested, now: float) -> Query | Answer:
-    """Read every agent of a host once."""
+def ask(
+    site: Site, machine: Machine, event: StatusRequested | VouchRequested, now: float
+) -> Query | Answer:
+    """Read every agent of a host once, and before a person's word also ask the host itself."""
     agents = machine.host.power_management.agents
-    if not agents:
+    if isinstance(event, StatusRequested) and not agents:
         reason = f"{machine.name} has no fence agent"
         return Answer(event.request, Refused(type="held", reason=reason))
+    vouch = event if isinstance(event, VouchRequested) else None
     query = Query(
-        id=f"status_{event.request}",
+        id=f"query_{event.request}",
         request=event.request,
         host=machine.host,
         waiting={agent.name for agent in agents},
+        vouch=vouch,
     )
+    if vouch is not None:
+        site.orders.append(ProbeHost(host=machine.host, operation=query.id, turn=0))
     for agent in agents:
         order = RunAgent(
             host=machine.name,
@@ -130,30 +151,59 @@ def ask_status(site: Site, machine: Machine, event: StatusRequested, now: float)
     return query
 
 
-def status_replied(
-    site: Site, machine: Machine | None, query: Query, event: AgentReplied, now: float
-) -> Answer | None:
-    """Take in one agent's reading; the answer follows the last one."""
+def replied(site: Site, query: Query, event: AgentReplied, now: float) -> None:
+    """Take in one agent's reading."""
     site.orders += tell.reply(query.host, None, event)
     site.learn(query.host, event, now)
     query.waiting.discard(event.agent)
     query.power[event.agent] = event.reply.power
     if event.reply.power is PowerStatus.UNKNOWN:
         query.reasons[event.agent] = event.reply.text or str(event.reply.result)
-    if query.waiting:
-        return None
-    all_on = set(query.power.values()) == {PowerStatus.ON}
-    if machine is not None and machine.operation is None and all_on:
-        treatment.clear(site, machine, Alert.DEGRADED_POWER)
+
+
+def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> Answer:
+    """Answer a question for which everything has come."""
+    if query.vouch is not None:
+        return Answer(query.request, _vouch(site, machine, query, query.vouch, now))
+    if machine is not None and machine.operation is None:
+        on = {name for name, power in query.power.items() if power is PowerStatus.ON}
+        machine.missing -= on
+        if not machine.missing:
+            upkeep.mended(site, machine, now)
     agents = {a.name: query.power[a.name] for group in query.host.groups for a in group}
-    read = PowerRead(power=_of_host(query), agents=agents, reasons=dict(query.reasons))
-    return Answer(query.request, read)
-
-
-def _of_host(query: Query) -> PowerStatus:
-    """Judge as an operation would: the first group that can be read decides."""
-    groups = ([query.power[agent.name] for agent in group] for group in query.host.groups)
-    merged = (verdict.merge(readings) for readings in groups)
-    return next(
-        (power for power in merged if power is not PowerStatus.UNKNOWN), PowerStatus.UNKNOWN
+    merged = verdict.of_groups(query.host, query.power)
+    return Answer(
+        query.request, PowerRead(power=merged, agents=agents, reasons=dict(query.reasons))
     )
+
+
+def _vouch(
+    site: Site, machine: Machine | None, query: Query, word: VouchRequested, now: float
+) -> Accepted | Refused:
+    """Take a person's word for the off, unless the host or an agent says otherwise."""
+    if machine is None:
+        return Refused(type="unknown-host", reason=f"{word.host} is not watched any more")
+    if query.probed is ProbeResult.ALIVE or isinstance(machine.watch, Up):
+        return Refused(type="host-answers", reason=f"{word.host} answers, so it is not off")
+    on = sorted(name for name, power in query.power.items() if power is PowerStatus.ON)
+    if on:
+        reason = f"not off: {', '.join(on)} of {word.host} reads on"
+        return Refused(type="agent-reads-on", reason=reason)
+    running = machine.operation
+    vouched = Vouched(word.by, word.reason)
+    if running is None:
+        operation = operate.open_operation(
+            site,
+            machine,
+            Action.OFF,
+            Cause.PERSON,
+            by=word.by,
+            reason=word.reason,
+            now=now,
+            vouched=vouched,
+        )
+        return Accepted(operation=operation)
+    if running.phase not in (Phase.BLOCKED, Phase.OFF, Phase.LOOK):
+        return _busy(machine, running.id)
+    operate.fence_step(site, machine, vouched, now)
+    return Accepted(operation=running.id)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from pmwatchd.core import stage as stages
 from pmwatchd.core.model import FenceAction, FenceAgent, Fencing, Host, Outcome
-from pmwatchd.core.operation import Operation, Phase
+from pmwatchd.core.operation import Operation, Phase, Vouched
 from pmwatchd.core.orders import SaveOperation
 
 
@@ -40,6 +40,8 @@ def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
             for name, action in sorted(running.items())
         },
         "switched": sorted(operation.sent_off),
+        "owed": sorted(operation.owed),
+        "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
         "restoring": operation.restoring,
@@ -70,7 +72,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
     """
     step = saved.document
     agents = {agent.name for agent in host.power_management.agents}
-    switched = _names(step.get("switched")) & agents
+    vouched = step.get("vouched")
     restoring = step.get("restoring")
     return Operation(
         id=saved.id,
@@ -84,7 +86,9 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         turn=_number(step.get("turn")),
         group=_number(step.get("group")),
         until_at=now + max(_over_s(step).values(), default=0.0),
-        switched=switched,
+        switched=_names(step.get("switched")) & agents,
+        owed=_names(step.get("owed")) & agents,
+        vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
         proven_off_at=now if step.get("proven_off") else None,
         proven_on_at=now if step.get("proven_on") else None,
         restoring=None if restoring is None else Outcome(str(restoring)),

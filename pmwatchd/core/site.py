@@ -46,6 +46,7 @@ class Site:
     ended: deque[Operation] = field(default_factory=lambda: deque(maxlen=ENDED_KEPT))
     journal_writable: bool = True
     operations: int = 0
+    checks: int = 0
     orders: list[Order] = field(default_factory=list)
 
     @property

@@ -58,6 +58,9 @@ OUTSTANDING = frozenset({Step.CHECKING, Step.COMMANDED, Step.READING, Step.CONFI
 """An order is under way and its reply is awaited."""
 
 
+SEEN = frozenset({Step.SEEN, Step.CONFIRMING, Step.PROVEN})
+"""Read as wanted at least once."""
+
 _NOT_SENT = (AgentResult.NO_PROXY, AgentResult.WITHDRAWN)
 
 
@@ -81,6 +84,7 @@ class Member:
         lost: Proxies at which the outcome of the present attempt was lost.
         complaint: Why the last command clearly failed, or "".
         hopeless: Another attempt would only lock the account.
+        power: What it was read as last, where it could be read.
     """
 
     agent: FenceAgent
@@ -93,6 +97,7 @@ class Member:
     lost: frozenset[str] = frozenset()
     complaint: str = ""
     hopeless: bool = False
+    power: PowerStatus = PowerStatus.UNKNOWN
     polls: int = 0
     poll_at: float = 0.0
     settled_at: float = 0.0
@@ -132,6 +137,12 @@ class Stage:
         if Step.FAILED in steps:
             return Standing.FAILED
         return Standing.LOOK if Step.READY in steps else Standing.RUNNING
+
+    @property
+    def seen_off(self) -> bool:
+        """Every member was read off once; the second reading is due or under way."""
+        steps = {member.step for member in self.members}
+        return self.action is FenceAction.OFF and steps <= SEEN
 
     @property
     def hopeless(self) -> bool:
@@ -227,6 +238,8 @@ def reply(stage: Stage, turn: int, answer: Reply, fencing: Fencing, now: float) 
 
 
 def _reply(stage: Stage, member: Member, answer: Reply, fencing: Fencing, now: float) -> Member:
+    if answer.power is not PowerStatus.UNKNOWN:
+        member = replace(member, power=answer.power)
     match member.step:
         case Step.CHECKING:
             return _checked(stage, member, answer, fencing, now)

@@ -11,9 +11,9 @@ when that text names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from pmwatchd.core.model import AgentResult, FenceAction, PowerStatus, Try
+from pmwatchd.core.model import AgentResult, FenceAction, Host, PowerStatus, Try
 
 TEXT_LIMIT = 300
 
@@ -179,3 +179,9 @@ def given_up(tries: Sequence[Try]) -> bool:
     """Whether two proxies of different sources agree that a device cannot be reached."""
     sources = {one.source for one in tries if one.answer is AgentResult.UNREACHABLE}
     return len(sources) > 1
+
+
+def of_groups(host: Host, power: Mapping[str, PowerStatus]) -> PowerStatus:
+    """Judge a whole host as an operation would: the first group that can be read decides."""
+    merged = (merge([power[agent.name] for agent in group]) for group in host.groups)
+    return next((one for one in merged if one is not PowerStatus.UNKNOWN), PowerStatus.UNKNOWN)

@@ -48,7 +48,9 @@ class LocalTransport:
         Run *argv* here; see :class:`pmwatchd.ports.Transport`.
 
         A run that is cancelled, or not over after *over_s* seconds, is killed
-        with everything that it started: nothing of it survives its caller.
+        with everything that it started, and so is what outlives its program.
+        Only what began a session of its own escapes; while that keeps a stream
+        open the run is not over, but its exit status is known.
 
         Raises:
             ProxyError: The agent is not installed here, or no process could be started.
@@ -70,15 +72,16 @@ class LocalTransport:
         started_at = loop.time()
         try:
             _tell(transport, stdin)
-            async with asyncio.timeout(over_s):
-                await execution.over.wait()
-        except TimeoutError:
-            return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(over_s):
+                    await execution.over.wait()
         finally:
+            exit_code = transport.get_returncode()
             _end(transport)
-        exit_code = transport.get_returncode()
+        if exit_code is None:
+            return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
         return Completed(
-            exit_code=None if exit_code is None or exit_code < 0 else exit_code,
+            exit_code=None if exit_code < 0 else exit_code,
             stdout=bytes(execution.kept[1]),
             stderr=bytes(execution.kept[2]),
             took_s=loop.time() - started_at,
@@ -91,6 +94,17 @@ class _Execution(asyncio.SubprocessProtocol):
     def __init__(self) -> None:
         self.kept = {1: bytearray(), 2: bytearray()}
         self.over = asyncio.Event()
+        self._group: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It runs."""
+        self._group = cast("asyncio.SubprocessTransport", transport).get_pid()
+
+    def process_exited(self) -> None:
+        """Its program has ended; what that left behind would keep the streams open."""
+        # At once: the number of a group without members goes to somebody else one day.
+        if self._group is not None:
+            _kill(self._group)
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         """Keep the beginning; the rest is read so that the process never waits for us."""
@@ -113,6 +127,10 @@ def _tell(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
 def _end(transport: asyncio.SubprocessTransport) -> None:
     """Kill what is left of the session; killing ``timeout`` alone would leave the agent behind."""
     if transport.get_returncode() is None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(transport.get_pid(), signal.SIGKILL)
+        _kill(transport.get_pid())
     transport.close()
+
+
+def _kill(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGKILL)

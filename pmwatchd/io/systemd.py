@@ -7,14 +7,14 @@ sent is lost on purpose: systemd notices by itself (start time-out, watchdog).
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import time
+from collections import deque
 from collections.abc import Mapping
 from typing import Self
 
-SEND_LIMIT_S = 0.5  # the event loop must not wait for a manager that hangs
+WAITING_MAX = 64  # of states that a manager which hangs has not taken yet
 STDOUT = 1
 
 
@@ -29,6 +29,7 @@ class Notifier:
 
     def __init__(self, address: str | None, watchdog_interval_s: float | None) -> None:
         self._address = address
+        self._waiting: deque[bytes] = deque(maxlen=WAITING_MAX)
         self.watchdog_interval_s = watchdog_interval_s
 
     @classmethod
@@ -46,7 +47,7 @@ class Notifier:
 
     def watchdog(self) -> None:
         """The engine makes progress; to be sent by nothing else."""
-        self._send("WATCHDOG=1")
+        self._send("WATCHDOG=1", kept=False)
 
     def reloading(self) -> None:
         """A reload begins; :meth:`ready` ends it."""
@@ -60,15 +61,28 @@ class Notifier:
         """One line for ``systemctl status``."""
         self._send(_status(text))
 
-    def _send(self, *assignments: str) -> None:
+    def _send(self, *assignments: str, kept: bool = True) -> None:
+        """
+        Send without ever waiting: the event loop stands still meanwhile.
+
+        What a manager that hangs does not take now goes out with the next
+        message, in the same order, if it is to be *kept*.
+        """
         if self._address is None:
             return
         # "@" stands for the zero byte of an abstract socket's address.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
+        self._waiting.append("\n".join(assignments).encode())
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            manager.settimeout(SEND_LIMIT_S)
-            with contextlib.suppress(OSError):
-                manager.sendto("\n".join(assignments).encode(), address)
+            try:
+                while self._waiting:
+                    manager.sendto(self._waiting[0], socket.MSG_DONTWAIT, address)
+                    self._waiting.popleft()
+            except BlockingIOError:
+                if not kept:
+                    self._waiting.pop()
+            except OSError:
+                self._waiting.clear()
 
 
 def listens_to_journal(

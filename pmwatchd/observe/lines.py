@@ -14,6 +14,9 @@ from pmwatchd.core.orders import Told
 from pmwatchd.observe.messages import message_of
 from pmwatchd.ports import Row
 
+INSTANTS = frozenset({"until"})
+"""Fields that are instants; the journal keeps them as text, with or without microseconds."""
+
 NAMED = frozenset({"timestamp", "level", "event", "message", "sequence", "at", "host", "operation"})
 
 
@@ -70,6 +73,7 @@ def _line(
     fields: Mapping[str, object],
 ) -> dict[str, object]:
     message = message_of(event)
+    fields = {n: rfc3339(value) if n in INSTANTS else value for n, value in fields.items()}
     line: dict[str, object] = {
         "timestamp": rfc3339(at),
         "level": message.level.value,

@@ -86,9 +86,21 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                     "[; removed: {removed}]"
                 ),
             ),
+            (
+                "config.reload_failed",
+                ERROR,
+                "The configuration could not be reloaded, the running one is kept[: {reason}]",
+            ),
             ("secret.unreadable", ERROR, "A secret cannot be read[ for {host}][: {reason}]"),
             ("observer.paused", WARNING, "This daemon itself did not run for {for_s} s"),
-            ("heartbeat.local_fault", WARNING, "A fault of ours stops heartbeats[: {reason}]"),
+            (
+                "heartbeat.local_fault",
+                WARNING,
+                (
+                    "A heartbeat[ of {host}] failed on our side[ ({reason})] and counts for nothing"
+                    "[; {unsaid} more of the kind were not told]"
+                ),
+            ),
             (
                 "watch.grace_began",
                 WARNING,
@@ -123,7 +135,7 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 "fence.agent_executed",
                 INFO,
                 (
-                    "Agent {agent} of {host} was asked for {action}[ by {proxy}]: {result}"
+                    "Agent {agent} of {host}, {action}[ by {proxy}]: {result}"
                     "[, power {power}][ in {took_s} s][ ({reason})]"
                 ),
             ),
@@ -197,6 +209,16 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 "The journal was damaged ({reason}) and is replaced; lost: {lost}; kept as {kept}",
             ),
             ("journal.recovered", WARNING, "The journal is written again"),
+            (
+                "agent.metadata_refused",
+                WARNING,
+                "fence_{type} on {proxy} does not say which options it knows[: {reason}]",
+            ),
+            (
+                "agent.option_dropped",
+                WARNING,
+                "Option {option} is not sent to fence_{type} on {proxy}, which does not know it",
+            ),
             ("proxy.connected", INFO, "Connected to proxy {proxy}"),
             ("proxy.lost", WARNING, "The connection to proxy {proxy} is lost[: {reason}]"),
             ("api.command", INFO, "{by} asks for {action}[ of {host}][ ({reason})]"),

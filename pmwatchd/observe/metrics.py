@@ -64,7 +64,6 @@ class Metrics:
         self._wall = wall
         self._phases = Phases()
         self._types_known = False
-        self._failed_proxy: tuple[object, ...] | None = None
         self._declare(registry)
         build = Gauge(
             "pmwatchd_build_info", "The running version; always 1.", ["version"], registry=registry
@@ -112,7 +111,6 @@ class Metrics:
             case "fence.agent_executed":
                 self._count_execution(record)
             case "fence.proxy_failed":
-                self._failed_proxy = _proxy_use(record)
                 self._count_proxy(_text(record, "proxy"), _closed(record, "result", ProxyResult))
             case "fence.closed":
                 self._operations.labels(
@@ -123,7 +121,7 @@ class Metrics:
             case "inventory.loaded" | "config.reloaded":
                 self._types_known = False
                 self._count_reload(told.at)
-            case "inventory.refused":
+            case "config.reload_failed" | "inventory.refused" | "secret.unreadable":
                 self._reload_successful.set(0)
 
     def _declare(self, registry: CollectorRegistry) -> None:
@@ -143,7 +141,7 @@ class Metrics:
         )
         self._agent_executions = Counter(
             "pmwatchd_agent_executions_total",
-            "Executions of fence agents that are over, by how they ended.",
+            "Executions of fence agents that are over, by how they ended; withdrawn: never sent.",
             ["type", "action", "result"],
             registry=registry,
         )
@@ -201,17 +199,16 @@ class Metrics:
 
     def _count_execution(self, record: Record) -> None:
         action = _closed(record, "action", FenceAction)
+        result = _closed(record, "result", AgentResult)
         agent_type = self._agent_type(record)
-        self._agent_executions.labels(
-            agent_type, action, _closed(record, "result", AgentResult)
-        ).inc()
+        self._agent_executions.labels(agent_type, action, result).inc()
         took_s = record.fields.get("took_s")
-        if isinstance(took_s, (int, float)):
+        if isinstance(took_s, (int, float)) and result != AgentResult.WITHDRAWN:
             self._agent_seconds.labels(agent_type, action).observe(took_s)
-        # one that was lost after the start is told twice, as failed and as the one that ran it
-        if record.fields.get("proxy") is not None and self._failed_proxy != _proxy_use(record):
+        # one that was lost after the start is told as fence.proxy_failed, too, and counted there
+        lost = record.fields.get("proxy_result") == ProxyResult.LOST
+        if record.fields.get("proxy") is not None and not lost:
             self._count_proxy(_text(record, "proxy"), ProxyResult.OK.value)
-        self._failed_proxy = None
 
     def _count_proxy(self, proxy: str, result: str) -> None:
         for known in ProxyResult:  # a proxy is known from its first use
@@ -232,11 +229,6 @@ class Metrics:
         name = record.fields.get("agent")
         agents = view.host.power_management.agents
         return next((agent.type for agent in agents if agent.name == name), UNKNOWN)
-
-
-def _proxy_use(record: Record) -> tuple[object, ...]:
-    fields = record.fields
-    return record.host, record.operation, *(fields.get(n) for n in ("agent", "action", "proxy"))
 
 
 def _text(record: Record, name: str) -> str:

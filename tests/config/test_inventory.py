@@ -139,12 +139,12 @@ def test_an_agent_is_laid_over_its_device_and_that_over_its_type(folder: Folder)
         [types.apc_snmp]
         username = "of-type"
         ipport = 1161
-        options = { snmp_version = "3", community = "of-type" }
+        options = { snmp_version = "3", snmp_sec_level = "of-type" }
         [devices.pdu-r12-a]
         type = "fence_apc_snmp"
         address = "10.2.12.1"
         username = "of-device"
-        options = { community = "of-device" }
+        options = { snmp_sec_level = "of-device" }
         min_command_interval = "500ms"
         proxies = "engine"
         """
@@ -159,7 +159,7 @@ def test_an_agent_is_laid_over_its_device_and_that_over_its_type(folder: Folder)
         *(1161, "8"),
     )
     assert agent.username == "of-device"
-    assert agent.options == {"snmp_version": "3", "community": "of-device"}
+    assert agent.options == {"snmp_version": "3", "snmp_sec_level": "of-device"}
     assert agent.min_command_interval_s == 0.5
     assert agent.proxies == ("engine", "cluster", "dc")
 

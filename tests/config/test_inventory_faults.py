@@ -320,3 +320,15 @@ def test_a_fault_of_the_main_file_does_not_hide_those_of_the_inventory(folder: F
         "grace.period",
         "hosts.node1.address",
     }
+
+
+def test_an_inventory_file_that_is_nested_without_measure_costs_its_own_hosts(
+    folder: Folder,
+) -> None:
+    folder.inventory(HOST, "a.toml")
+    folder.inventory("hosts = " + "[" * 3000, "b.toml")
+
+    loaded = folder.load()
+
+    assert set(loaded.hosts) == {"node1"}
+    assert "nested too deeply" in loaded.faults[0].reason

@@ -123,3 +123,68 @@ def test_a_file_that_is_no_secret_is_a_fault(folder: Folder, content: bytes) -> 
     folder.inventory(with_agent(password="{ file = 'secret' }"))
 
     assert "secret" in folder.fault().reason
+
+
+@pytest.mark.parametrize("name", ["snmp_priv_passwd", "Community", "apikey", "hexadecimal-kg"])
+def test_an_option_whose_name_tells_a_secret_is_one_even_when_it_is_written_plainly(
+    folder: Folder, name: str
+) -> None:
+    folder.inventory(with_agent(options=f"{{ {name} = '{CANARY}' }}"))
+
+    [hidden] = folder.fence_agent().options.values()
+    [warning] = folder.load().warnings
+
+    assert hidden == SecretStr(CANARY)
+    assert f"plain text, the first at hosts.node1.power_management.agents.a.options.{name}" in (
+        warning
+    )
+    assert CANARY not in warning
+
+
+def test_plain_secrets_of_one_file_are_warned_of_once(folder: Folder) -> None:
+    folder.inventory(with_agent(password="'x'", options="'community=y,snmp_priv_passwd=z'"))
+
+    [warning] = folder.load().warnings
+
+    assert "3 secrets" in warning
+
+
+def test_an_option_that_is_only_switched_on_is_no_secret(folder: Folder) -> None:
+    folder.inventory(with_agent(options="{ use_token = true }"))
+
+    assert folder.fence_agent().options == {"use_token": "1"}
+    assert folder.load().warnings == ()
+
+
+def test_a_secret_option_is_judged_as_strictly_as_a_password(folder: Folder) -> None:
+    folder.inventory(with_agent(options=f"{{ community = ' {CANARY}' }}"))
+
+    fault = folder.fault()
+
+    assert "blank" in fault.reason
+    assert CANARY not in str(fault)
+
+
+def test_a_fault_says_when_it_is_a_secret_that_cannot_be_read(folder: Folder) -> None:
+    options = "{ community = { env = 'GONE' }, apikey = \"'quoted'\" }"
+    folder.inventory(with_agent(password="{ file = 'gone' }", plug="'{nothing}'", options=options))
+
+    told = {fault.key.rpartition(".")[2]: fault.secret for fault in folder.load().faults}
+
+    assert told == {"password": True, "plug": False, "community": True, "apikey": False}
+
+
+def test_a_secret_that_many_hosts_miss_is_one_fault_that_says_so(folder: Folder) -> None:
+    folder.inventory(
+        "[devices.pdu]\ntype = 'lab'\naddress = '10.2.0.1'\npassword = { file = 'gone' }\n"
+        + "".join(
+            f"[[hosts]]\nname = 'node{number}'\naddress = '10.0.0.{number}'\n"
+            "power_management = { agents = "
+            f"[{{ name = 'a', device = 'pdu', plug = '{number}' }}] }}\n"
+            for number in (1, 2)
+        )
+    )
+
+    fault = folder.fault()
+
+    assert (fault.host, fault.secret) == (None, True)

@@ -229,3 +229,35 @@ def test_a_value_that_makes_no_sense_is_a_fault_with_its_key_and_a_remedy(
 def test_an_address_with_a_port_is_taken_apart() -> None:
     assert config.split_address("127.0.0.1:9784") == ("127.0.0.1", 9784)
     assert config.split_address("[::1]:9784") == ("::1", 9784)
+
+
+DEEP = ("a = " + "[" * 3000, "a = " + "[" * 200 + "]" * 200, ".".join("a" * 3000) + " = 1")
+
+
+@pytest.mark.parametrize("text", DEEP, ids=["unclosed", "closed", "dotted"])
+def test_a_file_that_is_nested_without_measure_is_a_fault_and_nothing_worse(
+    folder: Folder, text: str
+) -> None:
+    folder.main(text)
+
+    assert "nested too deeply" in faults(folder)["file"].reason
+
+
+def test_an_environment_that_is_nested_without_measure_is_a_fault_and_nothing_worse(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PMWATCHD_HOOKS", "[" * 100_000)
+    monkeypatch.setenv("PMWATCHD_FENCING__RETRY", "[" * 100_000)
+    monkeypatch.setenv("PMWATCHD_GRACE__PERIOD__" + "__".join("a" * 2000), "1")
+
+    assert any("nested too deeply" in fault.reason for fault in faults(folder).values())
+
+
+@pytest.mark.parametrize(("text", "key"), [("a = [", "end of document"), ("\nb = 1 =", "line 2")])
+def test_a_fault_of_syntax_says_once_where_it_is(folder: Folder, text: str, key: str) -> None:
+    folder.main(text)
+
+    fault = faults(folder)[key]
+
+    assert str(fault).count(key) == 1
+    assert fault.remedy == "Correct the syntax"

@@ -13,9 +13,13 @@ from pmwatchd.core.dialect import (
     forbidden_option,
     forbidden_type,
     forbidden_value,
+    spelled,
     stdin_of,
+    unknown_options,
     unsafe_value,
+    unspeakable,
 )
+from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import FenceAction, FenceAgent
 
 CANARY = "canary-7f3a"
@@ -148,6 +152,7 @@ def test_an_agent_is_told_the_action_first_and_its_options_in_order() -> None:
         password=SecretStr(CANARY),
         plug="8",
         options={"lanplus": "1", "hexadecimal_kg": SecretStr("c0ffee"), "cipher": "17"},
+        options_checked=True,
     )
 
     assert stdin_of(agent, FenceAction.OFF) == (
@@ -174,9 +179,11 @@ def test_what_an_agent_has_not_is_not_told() -> None:
 def test_a_forbidden_or_unsafe_option_is_never_told_and_its_value_never_shown(
     options: dict[str, str | SecretStr],
 ) -> None:
-    agent = FenceAgent(name="bmc", type="ipmilan", address="10.0.0.1", options=options)
+    agent = FenceAgent(
+        name="bmc", type="ipmilan", address="10.0.0.1", options=options, options_checked=True
+    )
 
-    with pytest.raises(ValueError, match="option") as refused:
+    with pytest.raises(ValueError, match="option '") as refused:
         stdin_of(agent, FenceAction.OFF)
 
     assert CANARY not in str(refused.value)
@@ -190,6 +197,134 @@ def test_an_unsafe_password_is_never_told_and_never_shown() -> None:
         stdin_of(agent, FenceAction.OFF)
 
     assert CANARY not in str(refused.value)
+
+
+def knows(*parameters: str) -> Metadata:
+    return Metadata(frozenset({"action", *parameters}))
+
+
+NEW = knows("ip", "ipport", "username", "password", "plug", "lanplus", "power_wait")
+OLD = knows("ipaddr", "login", "passwd", "port", "secure", "power_wait")
+BMC = FenceAgent(
+    name="bmc",
+    type="apc",
+    address="10.0.0.1",
+    ipport=623,
+    username="fence",
+    password=SecretStr(CANARY),
+    plug="8",
+    options={"ssh": "1"},
+)
+
+
+def test_a_new_agent_is_told_new_names_and_an_old_one_old_names() -> None:
+    both = Metadata(NEW.parameters | OLD.parameters)
+
+    new = stdin_of(BMC, FenceAction.OFF, NEW)
+    old = stdin_of(BMC, FenceAction.OFF, OLD)
+
+    assert new == (
+        b"action=off\nip=10.0.0.1\nipport=623\nusername=fence\npassword=canary-7f3a\nplug=8\n"
+        b"power_wait=0\n"
+    )
+    assert old == (
+        b"action=off\nipaddr=10.0.0.1\nlogin=fence\npasswd=canary-7f3a\nport=8\nsecure=1\n"
+        b"power_wait=0\n"
+    )
+    assert stdin_of(BMC, FenceAction.OFF, both) == new.replace(b"power", b"secure=1\npower")
+
+
+@pytest.mark.parametrize(
+    ("name", "agent_type", "parameters", "word"),
+    [
+        ("ip", "apc", ("ip", "ipaddr"), "ip"),
+        ("ip", "apc", ("address", "ipaddr"), "ipaddr"),
+        ("plug", "apc", ("slot", "port"), "port"),
+        ("plug", "apc", ("slot",), "slot"),
+        ("plug", "apc", ("ip",), None),
+        ("ssh", "apc", ("secure",), "secure"),
+        ("ssl", "apc", ("secure",), None),
+        ("ssl", "cisco_ucs", ("secure",), "secure"),
+        ("ssl_insecure", "apc", ("ssl-insecure",), "ssl-insecure"),
+        ("command_prompt", "apc", ("cmd_prompt",), "cmd_prompt"),
+        ("resourceGroup", "azure_arm", ("resourcegroup",), None),
+    ],
+)
+def test_an_option_is_called_by_the_name_that_the_agent_knows(
+    name: str, agent_type: str, parameters: tuple[str, ...], word: str | None
+) -> None:
+    assert spelled(name, agent_type, knows(*parameters)) == word
+
+
+def test_what_an_agent_does_not_know_is_not_told_and_named() -> None:
+    alone = knows()
+
+    assert stdin_of(BMC, FenceAction.OFF, alone) == b"action=off\n"
+    assert unknown_options(BMC, alone) == ("ip", "ipport", "username", "password", "plug", "ssh")
+    assert unknown_options(BMC, NEW) == ("ssh",)
+
+
+def test_an_agents_own_waiting_is_switched_off_where_it_has_one_and_never_told_otherwise() -> None:
+    waiting = FenceAgent(
+        name="bmc",
+        type="apc",
+        address="",
+        options={"power_wait": "7", "power-wait": "7"},
+    )
+
+    assert stdin_of(waiting, FenceAction.ON, NEW) == b"action=on\npower_wait=0\n"
+    assert stdin_of(waiting, FenceAction.ON, knows("ip")) == b"action=on\n"
+    assert stdin_of(waiting, FenceAction.ON, None) == b"action=on\n"
+    assert unknown_options(waiting, knows("ip")) == ()
+
+
+def test_an_old_agent_is_told_its_action_by_the_old_name() -> None:
+    ancient = Metadata(frozenset({"option", "ipaddr"}))
+
+    assert stdin_of(BMC, FenceAction.STATUS, ancient).startswith(b"option=status\n")
+
+
+def test_an_agent_that_cannot_be_told_an_action_is_never_run() -> None:
+    deaf = Metadata(frozenset({"ip"}))
+
+    assert unspeakable(BMC, deaf)
+    with pytest.raises(ValueError, match="action"):
+        stdin_of(BMC, FenceAction.STATUS, deaf)
+
+
+@pytest.mark.parametrize(
+    ("options", "checked", "speakable"),
+    [
+        ({}, False, True),
+        ({"power_wait": "1"}, False, True),
+        ({"systems_uri": "/1"}, False, False),
+        ({"systems_uri": "/1"}, True, True),
+    ],
+)
+def test_without_metadata_only_what_was_checked_elsewhere_is_told(
+    options: dict[str, str], *, checked: bool, speakable: bool
+) -> None:
+    agent = FenceAgent(
+        name="bmc", type="redfish", address="", options=options, options_checked=checked
+    )
+
+    assert (unspeakable(agent, None) is None) == speakable
+    assert unspeakable(agent, NEW) is None
+    if not speakable:
+        with pytest.raises(ValueError, match="which options"):
+            stdin_of(agent, FenceAction.STATUS, None)
+
+
+@given(parameters=st.frozensets(st.sampled_from(sorted(NEW.parameters | OLD.parameters))))
+def test_whatever_an_agent_knows_it_is_told_its_action_first_and_nothing_else_that_it_does_not(
+    parameters: frozenset[str],
+) -> None:
+    metadata = Metadata(parameters | {"action"})
+
+    told = stdin_of(BMC, FenceAction.STATUS, metadata).decode().splitlines()
+
+    assert told[0] == "action=status"
+    assert {line.partition("=")[0] for line in told} <= metadata.parameters
 
 
 @given(
@@ -207,6 +342,7 @@ def test_whatever_is_configured_an_agent_is_told_one_action_only(
         username=username,
         password=SecretStr(password),
         options=options,
+        options_checked=True,
     )
     try:
         told = stdin_of(agent, FenceAction.STATUS).decode()

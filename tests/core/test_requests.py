@@ -11,6 +11,7 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Reply
 from pmwatchd.core.orders import Accepted, PowerRead, Refused
@@ -222,7 +223,7 @@ def test_a_reading_of_all_on_clears_degraded_power() -> None:
     scene = up(agent("a"), agent("b"))
     scene.switches["node7", "b"].stuck = {FenceAction.ON}
     power(scene, Action.RESTART)
-    scene.run(60)
+    scene.until("fence.closed")
     assert scene.alerts() == {"degraded_power"}
     scene.switches["node7", "b"].power = PowerStatus.ON
     status(scene)
@@ -240,6 +241,21 @@ def test_cancel_ends_the_pursuit_of_on_and_leaves_the_alert() -> None:
 
     assert scene.outcomes()[0] == "cancelled"
     assert scene.fields("fence.closed")[0]["by"] == "ann"
+
+
+def test_cancelling_an_on_that_switched_nothing_off_leaves_nothing_off() -> None:
+    scene = up()
+    scene.kill()
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.ON)
+    scene.until("fence.intended")
+    scene.run(1)
+    cancel(scene)
+    scene.run(5)
+
+    assert scene.outcomes() == ["cancelled"]
+    assert scene.alerts() == set()
 
 
 def test_a_cancelled_pursuit_leaves_the_host_off_and_says_so() -> None:
@@ -318,6 +334,118 @@ def test_maintenance_ends_by_a_persons_word() -> None:
 
     assert isinstance(refused, Refused)
     assert refused.type == "not-in-maintenance"
+
+
+def test_a_maintenance_that_keeps_a_host_off_is_not_replaced_by_one_that_ends() -> None:
+    scene = up()
+    power(scene, Action.OFF)
+    scene.run(30)
+    refused = maintain(scene, for_s=60.0)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "kept-off"
+
+
+def test_a_persons_restart_leaves_the_maintenance_that_somebody_declared() -> None:
+    scene = up()
+    maintain(scene)
+    power(scene, Action.RESTART)
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "maintenance"
+
+
+def vouch(scene: Scene) -> Accepted | Refused | PowerRead:
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(1)
+    return scene.answers[77]
+
+
+def unreadable(*agents: object) -> Scene:
+    """A dead host whose BMC has lost its power too."""
+    scene = up(*agents)
+    scene.kill()
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.opened")
+    return scene
+
+
+def test_a_persons_word_ends_the_off_part_of_a_running_operation() -> None:
+    scene = unreadable()
+    assert vouch(scene) == Accepted(operation="op_1_1")
+    (proven,) = scene.fields("fence.off_proven")
+    assert (proven["vouched_by"], proven["reason"]) == ("ann", "cable is out")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_persons_word_without_an_operation_keeps_the_host_off() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    assert vouch(scene) == Accepted(operation="op_1_2")
+    scene.run(300)
+
+    assert scene.outcomes() == ["failed", "done"]
+    assert scene.status() == "maintenance"
+    assert scene.commands() == []
+
+
+def test_nobody_can_vouch_for_a_host_that_answers() -> None:
+    scene = unreadable()
+    scene.alive["node7"] = True
+    refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-answers"
+
+
+def test_nobody_can_vouch_against_an_agent_that_reads_on() -> None:
+    scene = unreadable(agent("bmc"), agent("pdu", order=2))
+    scene.switches["node7", "pdu"].stuck = {FenceAction.OFF}
+    refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert (refused.type, "pdu" in refused.reason) == ("agent-reads-on", True)
+
+
+def test_a_persons_word_comes_too_late_for_an_off_that_is_over() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene.until("fence.on_failed")
+    refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-busy"
+
+
+def test_a_persons_word_for_a_host_that_vanished_meanwhile_is_refused() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.load()
+    scene.run(1)
+
+    assert isinstance(scene.answers[77], Refused)
+
+
+def test_a_persons_word_waits_for_a_command_that_is_on_its_way_and_survives_a_crash() -> None:
+    scene = up()
+    scene.kill()
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    scene.until("fence.intended")
+    scene.switches["node7", "bmc"].took_s = 0.1
+    later = Scene(*scene.hosts.values(), after=scene, at=scene.now)
+    later.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    assert vouch(later) == Accepted(operation="op_1_1")
+    assert "fence.off_proven" not in later.events()
+    third = Scene(*scene.hosts.values(), after=later, at=later.now)
+    third.run(90)
+
+    assert third.fields("fence.off_proven")[0]["vouched_by"] == "ann"
 
 
 def test_maintenance_stops_an_operation_that_has_not_switched_anything() -> None:

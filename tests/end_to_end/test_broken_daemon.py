@@ -18,7 +18,7 @@ from tests.kit.parts import needs
 BREAKAGES = {
     "it ends at its start": ("app.py", "raise SystemExit(1)"),
     "it never executes an agent": (
-        "io/agents.py",
+        "io/agents/execution.py",
         """
 async def _nothing(self, agent, action, proxy):
     return Reply(result=AgentResult.GARBAGE)

@@ -35,12 +35,12 @@ asyncio.run(main())
 async def test_everything_acknowledged_survives_kill_9_in_the_middle_of_commits(
     tmp_path: Path, after: int
 ) -> None:
-    writer = child(COMMITS_FOR_EVER, tmp_path)
-    assert writer.stdout is not None
-    for _ in range(after):
-        assert writer.stdout.readline()
-    writer.kill()
-    acknowledged = after + len(writer.communicate()[0].splitlines())
+    with child(COMMITS_FOR_EVER, tmp_path) as writer:
+        assert writer.stdout is not None
+        for _ in range(after):
+            assert writer.stdout.readline()
+        writer.kill()
+        acknowledged = after + len(writer.stdout.read().splitlines())
 
     journal, remembered = await SqliteJournal.open(tmp_path, meter=NoMeter())
     kept = await sequences(journal)

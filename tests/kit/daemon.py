@@ -41,6 +41,7 @@ class Daemon:
         config: Its main file.
         api: Its unix socket; a short path, because the kernel takes about 100 bytes.
         log: Where its output goes, that of every start.
+        options: More options of ``pmwatchd run``.
     """
 
     config: Path
@@ -48,17 +49,21 @@ class Daemon:
     log: Path
     process: subprocess.Popen[bytes] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    options: tuple[str, ...] = ()
 
-    def start(self) -> None:
+    def start(self, *, within_s: float = 20) -> None:
         """Start the daemon and return when it says that it is ready."""
         self.spawn()
-        eventually(self._ready, within_s=20, what="the daemon is ready")
+        eventually(self._ready, within_s=within_s, what="the daemon is ready")
 
     def spawn(self) -> subprocess.Popen[bytes]:
         """Start the daemon without waiting."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pmwatchd", "run", "--config", str(self.config)],
+                [
+                    *(sys.executable, "-m", "pmwatchd", "run", "--config", str(self.config)),
+                    *self.options,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -98,9 +103,19 @@ class Daemon:
 
     def get(self, path: str) -> tuple[int, str]:
         """Answer of the API: status and text."""
+        return self._ask("GET", path)
+
+    def post(self, path: str, document: Document) -> tuple[int, Document]:
+        """Answer of the API to a command: status and document."""
+        status, text = self._ask("POST", path, json.dumps(document))
+        told: Document = json.loads(text)
+        return status, told
+
+    def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         connection = _OverSocket(self.api)
+        headers = {} if body is None else {"Content-Type": "application/json"}
         try:
-            connection.request("GET", path)
+            connection.request(method, path, body, headers)
             answer = connection.getresponse()
             return answer.status, answer.read().decode()
         finally:

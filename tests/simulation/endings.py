@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pmwatchd.core.model import Alert, HoldName, Liveness
 from pmwatchd.core.views import HostView
+from tests.simulation.invariants import Violation
 from tests.simulation.iron import Switch
 
 if TYPE_CHECKING:
@@ -21,42 +22,53 @@ LASTING = frozenset({HoldName.MAINTENANCE, HoldName.UNPROTECTED, HoldName.SELF})
 """Holds under which a host may stay silent for as long as a person likes."""
 
 
-def judge(site: Site) -> None:
-    """See what is left over."""
+class _Findings:
+    """What is left over."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.found: list[Violation] = []
+
+    def add(self, rule: str, what: str) -> None:
+        """Note one thing."""
+        self.found.append(Violation(self.site.world.now, rule, what))
+
+
+def judge(site: Site) -> list[Violation]:
+    """See what is left over; nothing when all is as it should be."""
     assert site.daemon is not None
-    witness = site.witness
+    findings = _Findings(site)
     if site.disk.behind:
-        witness.broke("end", "the disk is mended, and the journal is still behind")
+        findings.add("end", "the disk is mended, and the journal is still behind")
     for operation in site.disk.open.values():
-        witness.broke("S4", f"{operation.id} of {operation.host} is still open on disk")
+        findings.add("S4", f"{operation.id} of {operation.host} is still open on disk")
     for shown in site.daemon.fleet.operations():
         if shown.closed_at is None:
-            witness.broke("S4", f"{shown.id} of {shown.host} is still open: {shown.phase}")
+            findings.add("S4", f"{shown.id} of {shown.host} is still open: {shown.phase}")
     for alert in site.daemon.fleet.alerts():
-        witness.broke("alerts", f"{alert.name} is raised for the site: {alert.reason}")
+        findings.add("alerts", f"{alert.name} is raised for the site: {alert.reason}")
     views = {view.host.name: view for view in site.daemon.fleet.hosts()}
     for name in site.layout.hosts:
-        if name not in views:
-            witness.broke("S4", f"{name} is not watched any more")
-            continue
-        _judge_host(site, views[name])
+        if name in views:
+            _judge_host(findings, views[name])
+        else:
+            findings.add("S4", f"{name} is not watched any more")
+    return findings.found
 
 
-def _judge_host(site: Site, view: HostView) -> None:
-    name = view.host.name
+def _judge_host(findings: _Findings, view: HostView) -> None:
+    site, name = findings.site, view.host.name
     off = [switch for switch in _switches(site, name) if not switch.on]
     alerts = {alert.name for alert in view.alerts}
-    _judge_power(site, name, off, alerts)
-    _judge_alerts(site, view, off, alerts)
+    _judge_power(findings, name, off, alerts)
+    _judge_alerts(findings, view, off, alerts)
     if view.liveness is Liveness.UP or LASTING & {hold.name for hold in view.holds}:
         return
-    if (
-        view.maintenance is None
-        and view.liveness is not Liveness.UNKNOWN
-        and name not in site.people.wants_off
-    ):
+    if view.maintenance is not None or name in site.people.wants_off:
+        return
+    if view.liveness is not Liveness.UNKNOWN:
         machine = site.iron.machines[name]
-        site.witness.broke(
+        findings.add(
             "S4",
             f"{name} is {view.liveness} in the end ({view.status}; truly {machine.state},"
             f" powered: {machine.powered}), holds: {[str(hold.name) for hold in view.holds]}",
@@ -68,21 +80,26 @@ def _switches(site: Site, name: str) -> list[Switch]:
     return [*machine.feeds, *([machine.chassis] if machine.chassis else [])]
 
 
-def _judge_power(site: Site, name: str, off: list[Switch], alerts: set[Alert]) -> None:
+def _judge_power(
+    findings: _Findings, name: str, off: list[Switch], alerts: set[Alert]
+) -> None:
     """What the daemon switched off is on again, unless a person wanted it, or it is alerted."""
+    site = findings.site
     for switch in off:
         operation, persons = site.witness.last_off.get(switch, ("", True))
         if persons or name in site.people.wants_off:
             continue
         if Alert.DEGRADED_POWER in alerts or Alert.PARTIAL_OFF in alerts:
             continue  # it said so
-        site.witness.broke(
+        findings.add(
             "S4", f"{switch.name} is still off since {operation}, and no alert says so"
         )
 
 
-def _judge_alerts(site: Site, view: HostView, off: list[Switch], alerts: set[Alert]) -> None:
-    name, broke = view.host.name, site.witness.broke
+def _judge_alerts(
+    findings: _Findings, view: HostView, off: list[Switch], alerts: set[Alert]
+) -> None:
+    name, broke = view.host.name, findings.add
     up = view.liveness is Liveness.UP
     untrue = [
         (Alert.UNFENCED, up),

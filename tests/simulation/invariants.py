@@ -56,6 +56,7 @@ class Track:
     opened_at: float
     proven_off: bool = False
     restoring: bool = False
+    wants_on: bool = False
     outcome: Outcome | None = None
     closed_at: float | None = None
 
@@ -74,7 +75,6 @@ class Life:
 
     started_at: float = 0.0
     rules: Rules = field(default_factory=Rules)
-    hosts: dict[str, Host] = field(default_factory=dict)
     heard: set[str] = field(default_factory=set)
     failed_at: dict[str, float] = field(default_factory=dict)
 
@@ -100,6 +100,7 @@ class Witness:
         self._world = world
         self._disk = disk
         self._story = story
+        self._known: dict[str, Host] = {}
         self._heard_at: dict[tuple[str, str], float] = {}
         self._readings: defaultdict[Place, list[Reading]] = defaultdict(list)
         self._off_ended_at: dict[Place, float] = {}
@@ -117,10 +118,13 @@ class Witness:
     def begun(self, hosts: Mapping[str, Host], rules: Rules, remembered: Remembered) -> None:
         """A daemon has started, and knows what the journal remembered."""
         self._story.note("daemon", "starts, epoch {}", remembered.epoch)
-        self.life = Life(self._world.now, rules, dict(hosts))
+        self.life = Life(self._world.now, rules)
+        self._known.update(hosts)
         self._readings.clear()
         self._off_ended_at.clear()
         self._acts.clear()
+        if self._disk.behind:  # what was not durable is not known any more; it may be done again
+            self._on_sent.clear()
         still_open = {saved.id for saved in remembered.operations}
         for track in self.tracks.values():
             if track.id in still_open and track.closed_at is not None:
@@ -128,7 +132,7 @@ class Witness:
 
     def inventory(self, hosts: Mapping[str, Host]) -> None:
         """Another inventory is valid from now on."""
-        self.life.hosts = dict(hosts)
+        self._known.update(hosts)
 
     def heard(self, host: Host) -> None:
         """An answer of a host was delivered."""
@@ -157,9 +161,10 @@ class Witness:
     def _saved(self, saved: SaveOperation) -> None:
         track = self.tracks.get(saved.id)
         if track is None:
-            host = self.life.hosts[saved.host]
+            host = self._known[saved.host]
             now = self._world.now
             track = Track(saved.id, host, saved.action, saved.cause, now)
+            track.wants_on = saved.action is Action.ON and self._may_begin_with_on(track)
             self.tracks[saved.id] = track
             others = [
                 other.id
@@ -175,6 +180,15 @@ class Witness:
             track.outcome, track.closed_at = saved.outcome, self._world.now
             if saved.outcome is Outcome.FAILED and saved.cause is Cause.AUTOMATIC:
                 self.life.failed_at[saved.host] = self._world.now
+
+    def _may_begin_with_on(self, track: Track) -> bool:
+        """A person may; the daemon only where an agent was read off twice in a row."""
+        off = [PowerStatus.OFF] * 2
+        return track.cause is Cause.PERSON or any(
+            [reading.power for reading in readings[-2:]] == off
+            for (host, _), readings in self._readings.items()
+            if host == track.host.name
+        )
 
     def _orders_off(self, act: RunAgent) -> None:
         """S1: is this automatic off permitted?"""
@@ -252,8 +266,7 @@ class Witness:
             self.broke("S3", f"{act.action} for {act.operation}, which has ended")
         if execution.action is FenceAction.ON:
             self._on_sent[place].add(track.id)
-            asked = track.cause is Cause.PERSON and track.action is Action.ON
-            if not (track.proven_off or track.restoring or asked):
+            if not (track.proven_off or track.restoring or track.wants_on):
                 self.broke("S3 off before on", f"{track.id} sends on to {place}, off not proven")
 
     def landed(self, execution: Execution) -> None:
@@ -303,12 +316,14 @@ class Witness:
             place = (track.host.name, name)
             off_at = self._off_ended_at.get(place, -1.0)
             seen = [r for r in self._readings[place] if r.began_at >= off_at - EPS_S]
-            last_two = [reading.power for reading in seen[-2:]]
-            if last_two != [PowerStatus.OFF, PowerStatus.OFF]:
-                self.broke("S2", f"{track.id} claims off, {place} was read {last_two}")
+            ons = [number for number, reading in enumerate(seen) if reading.power is PowerStatus.ON]
+            offs = seen[ons[-1] + 1 :] if ons else seen
+            if len(offs) < 2:  # noqa: PLR2004 - twice is the rule
+                said = [str(reading.power) for reading in seen[-3:]]
+                self.broke("S2", f"{track.id} claims off, {place} was read {said}")
                 return
-            firsts.append(seen[-2].began_at)
-            lasts.append(seen[-1].began_at)
+            firsts.append(offs[0].began_at)
+            lasts.append(offs[-1].began_at)
         gap_s = self.life.rules.fencing.confirm_gap_s
         if min(lasts) < max(firsts) + gap_s - EPS_S:
             self.broke("S2", f"{track.id} claims off without one final reading of all")

@@ -86,7 +86,7 @@ def _host(
         extra_grace_s=rng.choice([0.0, 0.0, 10.0]),
         boot_timeout_s=rng.choice([30.0, 60.0]),
         power_management=PowerManagement(
-            agents=agents, proxies=complete(words, implicit=rng.random() < 0.8)
+            agents=agents, proxies=complete(words, implicit="bastion" not in words)
         ),
         engine=engine,
     )

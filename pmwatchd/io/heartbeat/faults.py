@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
+
+from pmwatchd.core.orders import Record
 
 AGAIN_S = 60.0
 
@@ -10,9 +14,15 @@ log = structlog.get_logger()
 
 
 class FaultLog:
-    """Logs ``heartbeat.local_fault``, rarely."""
+    """
+    Tells ``heartbeat.local_fault``, rarely.
 
-    def __init__(self) -> None:
+    Args:
+        tell: Shows and keeps a record; without it the fault is only logged.
+    """
+
+    def __init__(self, tell: Callable[[Record], None] | None = None) -> None:
+        self._tell = tell or _log
         self._said_at: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
@@ -23,10 +33,9 @@ class FaultLog:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1
             return
         self._said_at[kind] = now
-        log.warning(
-            "heartbeat.local_fault",
-            message=f"A heartbeat of {host} failed on our side ({kind}); it counts for nothing.",
-            kind=kind,
-            host=host,
-            unsaid=self._unsaid.pop(kind, 0),
-        )
+        fields = {"reason": kind, "unsaid": self._unsaid.pop(kind, None)}
+        self._tell(Record(event="heartbeat.local_fault", host=host, fields=fields))
+
+
+def _log(record: Record) -> None:
+    log.warning(record.event, host=record.host, **record.fields)

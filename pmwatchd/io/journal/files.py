@@ -24,6 +24,9 @@ from pathlib import Path
 from pmwatchd.io.journal.tables import migrate, transaction
 
 _LOG = "-wal"
+_HEADER_BYTES = 100
+_MAGIC = b"SQLite format 3\0"
+_VERSION = slice(60, 64)  # where PRAGMA user_version lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +48,28 @@ class Replaced:
 def present(path: Path) -> bool:
     """Whether there is a journal, or a log that lost its journal."""
     return path.exists() or _beside(path, _LOG).exists()
+
+
+def look(path: Path) -> None:
+    """
+    See that *path* is a database with tables, before SQLite sees it.
+
+    SQLite takes a file that lost its content for a new one, and removes a log
+    that it cannot match with its file.
+
+    Raises:
+        sqlite3.DatabaseError: It is none.
+        OSError: It cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            header = file.read(_HEADER_BYTES)
+    except FileNotFoundError:
+        raise sqlite3.DatabaseError(f"there is {path.name}{_LOG}, but no {path.name}") from None
+    if len(header) < _HEADER_BYTES:
+        raise sqlite3.DatabaseError("it is empty or cut off")
+    if not header.startswith(_MAGIC) or not any(header[_VERSION]):
+        raise sqlite3.DatabaseError("its first page is no beginning of a journal")
 
 
 def make(path: Path, fill: Callable[[sqlite3.Connection], None]) -> None:

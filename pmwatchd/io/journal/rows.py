@@ -63,10 +63,13 @@ def of_host(host: SaveHost) -> Columns:
         "quiet": int(host.quiet),
         "failures": host.failures,
         "left_off": int(host.left_off),
+        "missing": json.dumps(host.missing),
+        "miswired": _text(host.miswired),
         "maintenance": int(host.maintenance),
         "maintenance_by": _text(host.maintenance_by),
         "maintenance_reason": _text(host.maintenance_reason),
         "expires_at": stamp(host.expires_at) if host.expires_at else None,
+        "kept_off": int(host.kept_off),
     }
 
 
@@ -100,10 +103,13 @@ def to_host(row: sqlite3.Row) -> SaveHost:
         quiet=bool(row["quiet"]),
         failures=row["failures"],
         left_off=bool(row["left_off"]),
+        missing=tuple(json.loads(row["missing"])),
+        miswired=row["miswired"],
         maintenance=bool(row["maintenance"]),
         maintenance_by=row["maintenance_by"],
         maintenance_reason=row["maintenance_reason"],
         expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        kept_off=bool(row["kept_off"]),
     )
 
 

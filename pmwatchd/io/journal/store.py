@@ -21,7 +21,7 @@ from pmwatchd.errors import JournalCorruptError, JournalError, JournalUnwritable
 from pmwatchd.io.journal import files, rows
 from pmwatchd.io.journal.faults import at_open, cause
 from pmwatchd.io.journal.files import Replaced
-from pmwatchd.io.journal.tables import migrate, transaction
+from pmwatchd.io.journal.tables import SECONDS, copy, migrate, number_anew, transaction
 from pmwatchd.ports import Remembered, Row
 
 # What is kept: records and ended operations of the last 90 days before the
@@ -41,7 +41,6 @@ BUSY_S = 1.0
 
 # What safety rests on; everything else in the file is history.
 _SAFETY = ("meta", "host", "operation")
-_SECONDS = "CAST(strftime('%s', 'now') AS INTEGER)"
 
 # What to look for: a name of the conditions below, and its value; None: any.
 Wanted = Mapping[str, str | int | None]
@@ -64,10 +63,10 @@ _SAVE = {
         """,
     "host": """
         INSERT OR REPLACE INTO host
-            (name, fingerprint, booting, quiet, failures, left_off,
-             maintenance, maintenance_by, maintenance_reason, expires_at)
-        VALUES (:name, :fingerprint, :booting, :quiet, :failures, :left_off,
-                :maintenance, :maintenance_by, :maintenance_reason, :expires_at)
+            (name, fingerprint, booting, quiet, failures, left_off, missing, miswired,
+             maintenance, maintenance_by, maintenance_reason, expires_at, kept_off)
+        VALUES (:name, :fingerprint, :booting, :quiet, :failures, :left_off, :missing, :miswired,
+                :maintenance, :maintenance_by, :maintenance_reason, :expires_at, :kept_off)
         """,
 }
 
@@ -158,7 +157,7 @@ class Store:
             if not accept_empty:
                 raise
             with at_open(path):
-                files.make(path, _number_anew)
+                files.make(path, number_anew)
             reason, lost = cause(error.__cause__), "every operation and maintenance in it"
         else:
             if not damage:
@@ -166,7 +165,7 @@ class Store:
             # Closed before it is moved: SQLite removes the log by its name.
             with contextlib.closing(store), at_open(path):
                 files.make(path, store.copy_sound)
-            reason, lost = damage, "the records before this start; open operations are continued"
+            reason, lost = damage, "records that cannot be read; every operation is kept"
         with at_open(path):
             kept = files.settle(path)
         store, _ = cls._connect(path)
@@ -176,8 +175,7 @@ class Store:
     def _connect(cls, path: Path) -> tuple[Self, str]:
         """Open *path*; give what is damaged in its history, or "" when it is sound."""
         with at_open(path):
-            if not path.exists() or not path.stat().st_size:
-                raise sqlite3.DatabaseError("the file is empty or missing")
+            files.look(path)
             # isolation_level: transactions begin where the code says so.
             connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_S)
             store = cls(connection, path)
@@ -262,17 +260,17 @@ class Store:
             return 0
 
     def copy_sound(self, new: sqlite3.Connection) -> None:
-        """Copy all but the history into *new*, an empty journal."""
+        """Copy what safety rests on into *new*, an empty journal, and what else can be read."""
         for table in _SAFETY:
-            found = self._connection.execute(f"SELECT * FROM {table}")  # noqa: S608 - a constant
-            names = [column[0] for column in found.description]
             new.execute(f"DELETE FROM {table}")  # noqa: S608 - a constant
-            new.executemany(
-                f"INSERT INTO {table} ({', '.join(names)})"  # noqa: S608 - columns of ours
-                f" VALUES ({', '.join(f':{name}' for name in names)})",
-                (dict(row) for row in found),
-            )
-        new.execute(f"UPDATE meta SET sequence = max(sequence, {_SECONDS})")  # noqa: S608 - a constant
+            copy(table, self._connection, new)
+        try:
+            copy("record", self._connection, new, order="ORDER BY sequence DESC")
+        except sqlite3.OperationalError:
+            raise
+        except sqlite3.DatabaseError:
+            # The newest may be among those that are lost: no number is given out twice.
+            new.execute(f"UPDATE meta SET sequence = max(sequence, {SECONDS})")  # noqa: S608 - a constant
 
     def close(self) -> None:
         """Close; a bad disk does not matter any more, all that was promised is in the log."""
@@ -308,9 +306,9 @@ class Store:
         return "" if found == "ok" else " ".join(found.split())
 
     def _disown(self) -> None:
-        """Write over what a failed commit may have left in the log, with a change of nothing."""
+        """Write over what a failed commit may have left in the log."""
         with contextlib.suppress(sqlite3.DatabaseError), transaction(self._connection):
-            self._connection.execute("UPDATE meta SET epoch = epoch")
+            self._connection.execute("UPDATE meta SET failed_commits = failed_commits + 1")
 
     def _remembered(self, *, history: bool = True) -> Remembered:
         one = self._connection.execute
@@ -335,15 +333,3 @@ class Store:
             return self._connection.execute(sql, wanted).fetchall()
         except sqlite3.DatabaseError as error:
             raise JournalError(f"{self._path} cannot be read: {cause(error)}") from error
-
-
-def _number_anew(new: sqlite3.Connection) -> None:
-    """
-    Number starts and records of an empty journal on from the wall clock.
-
-    What the damaged one gave out cannot be read any more, and an id that is
-    used twice would join two stories.  Seconds since 1970 are beyond every
-    number that counting has reached, for nothing counts faster than that for
-    long.  They only name things; nothing is decided by them.
-    """
-    new.execute(f"UPDATE meta SET epoch = {_SECONDS}, sequence = {_SECONDS}")  # noqa: S608 - a constant

@@ -48,10 +48,13 @@ CREATE TABLE host (
     quiet              INTEGER NOT NULL CHECK (quiet IN (0, 1)),
     failures           INTEGER NOT NULL CHECK (failures >= 0),
     left_off           INTEGER NOT NULL CHECK (left_off IN (0, 1)),
+    missing            TEXT NOT NULL CHECK (json_valid(missing)),  -- names of agents
+    miswired           TEXT NOT NULL,
     maintenance        INTEGER NOT NULL CHECK (maintenance IN (0, 1)),
     maintenance_by     TEXT NOT NULL,
     maintenance_reason TEXT NOT NULL,
-    expires_at         TEXT
+    expires_at         TEXT,
+    kept_off           INTEGER NOT NULL CHECK (kept_off IN (0, 1))
 ) STRICT;
 
 -- One row: how often a daemon has opened this journal.

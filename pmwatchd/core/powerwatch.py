@@ -1,0 +1,103 @@
+"""
+Is the power still there?
+
+While a host boots its power is read every 10 s, and while an agent that was
+switched off is not proven on again, now and then.  What reads off twice gets
+``on`` again; what reads on is not missing any more.  Nothing is read while an
+operation runs, which reads for itself, or in a maintenance.
+"""
+
+from __future__ import annotations
+
+from pmwatchd.core import operate, tell, upkeep, verdict
+from pmwatchd.core import watch as watching
+from pmwatchd.core.events import AgentReplied
+from pmwatchd.core.machine import Check, Machine
+from pmwatchd.core.model import Action, Cause, FenceAction, PowerStatus
+from pmwatchd.core.orders import RunAgent
+from pmwatchd.core.site import Site
+
+BOOT_PAUSE_S = 10.0
+"""Pause between two readings while a host boots."""
+
+OFF_READINGS = 2
+"""So many readings of off in a row bring ``on``."""
+
+
+def deadline(machine: Machine) -> float | None:
+    """When the next reading is due, or None."""
+    return machine.check_at if machine.check is None and _wanted(machine) else None
+
+
+def attend(site: Site, machine: Machine, now: float) -> None:
+    """Begin a reading when one is due."""
+    if not _wanted(machine):
+        machine.check_at, machine.check_pause_s, machine.off_readings = None, 0.0, 0
+        machine.check = None
+        return
+    if machine.check_at is None:
+        machine.check_pause_s = BOOT_PAUSE_S
+        machine.check_at = now + machine.check_pause_s
+    if machine.check is not None or now < machine.check_at:
+        return
+    agents = machine.host.power_management.agents
+    site.checks += 1
+    machine.check = Check(
+        id=f"check_{site.checks}", host=machine.host, waiting={agent.name for agent in agents}
+    )
+    for agent in agents:
+        order = RunAgent(
+            host=machine.name,
+            operation=machine.check.id,
+            turn=0,
+            agent=agent,
+            action=FenceAction.STATUS,
+        )
+        site.orders.append(site.with_chain(order, machine.host, now))
+
+
+def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> None:
+    """Take in one agent's reading, and judge when all have come."""
+    check = machine.check
+    if check is None or check.id != event.operation:
+        return
+    site.orders += tell.reply(check.host, None, event)
+    site.learn(check.host, event, now)
+    check.waiting.discard(event.agent)
+    check.power[event.agent] = event.reply.power
+    if check.waiting:
+        return
+    machine.check = None
+    booting = isinstance(machine.watch, watching.Booting)
+    longer_s = min(machine.check_pause_s * 2, site.rules.fencing.retry_max_s)
+    machine.check_pause_s = BOOT_PAUSE_S if booting else longer_s
+    machine.check_at = now + machine.check_pause_s
+    _judge(site, machine, check, now)
+
+
+def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
+    machine.missing -= {name for name, power in check.power.items() if power is PowerStatus.ON}
+    upkeep.mended(site, machine, now)
+    off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
+    booting = isinstance(machine.watch, watching.Booting)
+    dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
+    if not dark and not machine.missing & off:
+        machine.off_readings = 0
+        return
+    machine.off_readings += 1
+    if machine.off_readings < OFF_READINGS:
+        return
+    machine.off_readings = 0
+    names = ", ".join(sorted(off))
+    reason = f"reads off while it boots: {names}" if dark else f"was not switched on again: {names}"
+    operate.open_operation(
+        site, machine, Action.ON, Cause.AUTOMATIC, by="pmwatchd", reason=reason, now=now
+    )
+
+
+def _wanted(machine: Machine) -> bool:
+    if machine.operation is not None or machine.maintenance is not None or machine.gone:
+        return False
+    if not machine.host.groups or not machine.host.power_management.enabled:
+        return False
+    return isinstance(machine.watch, watching.Booting) or bool(machine.missing)

@@ -1,0 +1,113 @@
+"""What is noted of one machine and told once: its watch, its maintenance, its alerts."""
+
+from __future__ import annotations
+
+from pmwatchd.core import watch as watching
+from pmwatchd.core.machine import Machine, Maintenance
+from pmwatchd.core.model import Alert
+from pmwatchd.core.site import Site
+from pmwatchd.core.views import RaisedAlert
+
+
+def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> None:
+    """Enter a state of the watch and tell what is worth telling."""
+    before = machine.watch
+    if isinstance(watch, watching.Connecting) and machine.fingerprint != machine.host.fingerprint:
+        # it was powered on without ever having answered here: nothing to miss
+        watch = watching.Unknown(now)
+    machine.watch = watch
+    if type(before) is type(watch):
+        return
+    match watch:
+        case watching.Connecting() if isinstance(before, watching.Up):
+            site.tell("watch.grace_began", machine, silent_s=round(now - watch.base_at, 3))
+        case watching.NonResponsive():
+            silent_s = round(now - watch.base_at, 3)
+            site.tell("watch.non_responsive", machine, silent_s=silent_s)
+        case watching.Up() if not _recalled(before):
+            took_s = round(now - before.since_at, 3)
+            was = watching.liveness(before)
+            site.tell("watch.answered", machine, was=was, took_s=took_s)
+        case _:
+            pass
+
+
+def _recalled(watch: watching.Watch) -> bool:
+    """Whether it was known from the last start and has not been missed since this one."""
+    return isinstance(watch, watching.Connecting) and not watch.failures
+
+
+def begin_maintenance(site: Site, machine: Machine, keeper: Maintenance, now: float) -> None:
+    """Take a host out of automatic fencing."""
+    machine.maintenance = keeper
+    until = keeper.expires_at.isoformat() if keeper.expires_at else None
+    for_s = None if keeper.until_at is None else round(keeper.until_at - now, 3)
+    site.tell(
+        "maintenance.began",
+        machine,
+        by=keeper.by,
+        reason=keeper.reason,
+        until=until,
+        for_s=for_s,
+    )
+
+
+def keep_off(site: Site, machine: Machine, *, by: str, reason: str, now: float) -> None:
+    """Keep a host off as a person wants it: in maintenance, until a person ends that."""
+    begin_maintenance(site, machine, Maintenance(by=by, reason=reason, kept_off=True), now)
+
+
+def end_maintenance(site: Site, machine: Machine, *, by: str, reason: str) -> None:
+    """Put a host back; its silence counts from its last answer as ever."""
+    machine.maintenance = None
+    site.tell("maintenance.ended", machine, by=by, reason=reason)
+
+
+def alert(site: Site, machine: Machine, name: Alert, reason: str, now: float) -> None:
+    """Raise an alert, once."""
+    if name not in machine.alerts:
+        machine.alerts[name] = RaisedAlert(name=name, since_at=now, reason=reason)
+        site.tell("alert.raised", machine, alert=name, reason=reason)
+
+
+def clear(site: Site, machine: Machine, *names: Alert) -> None:
+    """Clear alerts, where they are raised."""
+    for name in names:
+        if machine.alerts.pop(name, None) is not None:
+            site.tell("alert.cleared", machine, alert=name)
+
+
+def protect(site: Site, machine: Machine, now: float) -> None:
+    """Say at once, and not only when it is dead, that a host cannot be fenced."""
+    power = machine.host.power_management
+    if power.enabled and power.agents:
+        clear(site, machine, Alert.UNPROTECTED)
+        return
+    why = "it has no fence agent" if power.enabled else "power management is switched off"
+    alert(site, machine, Alert.UNPROTECTED, why, now)
+
+
+def redefine(site: Site, machine: Machine, now: float) -> None:
+    """Watch a host at its new address, or with its new probes, from the beginning."""
+    if machine.fingerprint != machine.host.fingerprint:
+        machine.seen = False
+        machine.watch = watching.Unknown(now)
+    known = {agent.name for agent in machine.host.power_management.agents}
+    machine.missing &= known
+    protect(site, machine, now)
+    mended(site, machine, now)
+
+
+def mended(site: Site, machine: Machine, now: float) -> None:
+    """Raise or clear the alerts about what is not on again, or switches another machine."""
+    if machine.missing:
+        names = ", ".join(sorted(machine.missing))
+        alert(site, machine, Alert.DEGRADED_POWER, f"not on again: {names}", now)
+    else:
+        clear(site, machine, Alert.DEGRADED_POWER, Alert.PARTIAL_OFF)
+    if machine.miswired and machine.miswired == machine.host.wiring:
+        reason = "its agents read off while it answered: they switch another machine"
+        alert(site, machine, Alert.MISWIRED, reason, now)
+    else:
+        machine.miswired = ""
+        clear(site, machine, Alert.MISWIRED)

@@ -1,0 +1,345 @@
+"""Behaviour 4: on follows off, feeds before chassis; miswired; and the watch over the power."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pmwatchd.core.events import MaintenanceRequested, PowerRequested, StatusRequested
+from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Switches
+from pmwatchd.core.orders import ProbeHost, RunAgent
+from tests.core.scene import FENCING, RULES, Scene, agent, host
+
+ON, OFF = PowerStatus.ON, PowerStatus.OFF
+FEED = Switches.FEED
+
+
+def feeds_and_chassis() -> Scene:
+    """A host with two outlets that are tried first and a BMC behind them."""
+    scene = Scene(
+        host(
+            "node7",
+            agent("pdu-a", switches=FEED),
+            agent("pdu-b", switches=FEED),
+            agent("bmc", order=2),
+        )
+    )
+    scene.run(10)
+    scene.kill()
+    return scene
+
+
+def ons(scene: Scene, switch: str) -> list[float]:
+    commands = scene.switches["node7", switch].commands
+    return [at for at, action in commands if action is FenceAction.ON]
+
+
+def test_feeds_that_are_on_do_not_make_a_host_on_whose_chassis_reads_off() -> None:
+    scene = feeds_and_chassis()
+    scene.switches["node7", "bmc"].power = OFF  # its power policy is to stay off
+    scene.until("fence.on_proven")
+
+    assert scene.commands(switch="bmc") == ["on"]
+    assert ons(scene, "bmc")[0] > max(*ons(scene, "pdu-a"), *ons(scene, "pdu-b"))
+    assert scene.switches["node7", "bmc"].power is ON
+
+
+def test_a_chassis_that_reads_on_after_its_feeds_are_on_needs_no_command() -> None:
+    scene = feeds_and_chassis()
+    scene.run(60)
+
+    assert scene.commands(switch="bmc") == []
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_chassis_that_cannot_be_read_leaves_the_word_to_the_feeds() -> None:
+    scene = feeds_and_chassis()
+    scene.boots = False
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_waiting_for_a_chassis_ends_when_the_host_answers() -> None:
+    scene = feeds_and_chassis()
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["done"]
+    assert scene.fields("fence.on_proven")[0]["agents"] == ("pdu-a", "pdu-b")
+
+
+def test_a_chassis_that_was_unreadable_all_along_is_asked_once_more_and_not_awaited() -> None:
+    scene = Scene(host("node7", agent("bmc"), agent("pdu", order=2, switches=FEED)))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.off_proven")
+    off_at = scene.now
+    scene.until("fence.closed")
+
+    assert scene.now - off_at < 1.0
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_chassis_that_was_switched_off_and_is_not_on_is_pursued_though_feeds_are_on() -> None:
+    scene = Scene(host("node7", agent("pdu", switches=FEED), agent("bmc")))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene.until("fence.on_failed")
+    scene.run(60)
+
+    assert scene.outcomes() == []
+    assert "left_off" in scene.alerts()
+
+
+def test_restoring_a_feed_also_restores_the_chassis_behind_it() -> None:
+    scene = feeds_and_chassis()
+    scene.boots = False
+    scene.switches["node7", "pdu-b"].stuck = {FenceAction.OFF}
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.restoring")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].power = OFF
+    scene.until("fence.closed")
+
+    assert scene.switches["node7", "bmc"].power is ON
+
+
+# miswired ----------------------------------------------------------------------------------
+
+
+def miswired() -> Scene:
+    """A host whose agent switches another machine: it answers again while its agent reads off."""
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.until("fence.intended")
+    scene.later(0.15, lambda: scene.alive.update(node7=True))
+    return scene
+
+
+def test_a_host_that_answers_while_its_agents_read_off_is_miswired_and_power_is_restored() -> None:
+    scene = miswired()
+    scene.until("fence.closed")
+
+    assert "fence.off_proven" not in scene.events()
+    assert scene.commands() == ["off", "on"]
+    assert scene.outcomes() == ["failed"]
+    assert "miswired" in scene.alerts()
+
+
+def test_a_miswired_host_is_held_until_its_wiring_changes_even_across_a_restart() -> None:
+    first = miswired()
+    first.run(30)
+    scene = Scene(*first.hosts.values(), after=first, at=first.now + 5)
+    scene.run(10)
+    scene.kill()
+    scene.run(100)
+    assert scene.holds() == ["miswired"]
+    assert scene.alerts() >= {"miswired"}
+    assert scene.commands() == ["off", "on"]
+    scene.load(host("node7", agent(address="right.mgmt")))
+    scene.run(5)
+
+    assert "miswired" not in scene.alerts()
+    assert "fence.opened" in scene.events()
+
+
+def test_a_persons_off_waits_for_the_heartbeat_that_follows_the_first_reading_of_off() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    scene.put(PowerRequested(request=1, host="node7", action=Action.OFF, by="ann"))
+    probes: list[ProbeHost] = []
+    scene._probed = probes.append  # type: ignore[method-assign]
+    scene.run(20)
+    assert len(probes) == 1
+    assert "fence.off_proven" not in scene.events()
+    Scene._probed(scene, probes[0])
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_on_does_not_wait_for_that_heartbeat_and_a_late_answer_is_an_alert() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    scene.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
+    probes: list[ProbeHost] = []
+    scene._probed = probes.append  # type: ignore[method-assign]
+    scene.switches["node7", "bmc"].late_s = 1.0
+    scene.until("fence.intended")
+    scene.run(3.5)
+    assert scene.commands() == ["off", "on"]
+    scene.alive["node7"] = True
+    Scene._probed(scene, probes[0])
+
+    assert "miswired" in scene.alerts()
+
+
+def test_an_off_that_is_proven_with_nobody_answering_shows_that_the_wiring_is_right() -> None:
+    scene = miswired()
+    scene.run(30)
+    scene.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
+    scene.run(30)
+
+    assert "miswired" not in scene.alerts()
+
+
+# the watch over the power ------------------------------------------------------------------
+
+
+def booting() -> Scene:
+    scene = Scene(host("node7", agent(), boot_timeout_s=600.0))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.until("fence.closed")
+    assert scene.status() == "booting"
+    return scene
+
+
+def test_a_host_that_loses_its_power_while_it_boots_gets_on_again() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].power = OFF
+    scene.run(9)
+    assert scene.commands() == ["off", "on"]
+    scene.run(14)
+
+    assert scene.commands() == ["off", "on", "on"]
+    assert scene.outcomes() == ["done", "done"]
+
+
+def test_one_reading_of_off_is_not_enough() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].power = OFF
+    scene.run(12)
+    scene.switches["node7", "bmc"].power = ON
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_the_watch_ends_when_the_host_answers() -> None:
+    scene = booting()
+    scene.alive["node7"] = True
+    scene.run(10)
+    before = len(scene.orders)
+    scene.run(120)
+
+    assert not [order for order in scene.orders[before:] if isinstance(order, RunAgent)]
+
+
+def test_nothing_is_switched_on_in_a_maintenance() -> None:
+    scene = booting()
+    scene.put(MaintenanceRequested(request=1, host="node7", by="ann", reason="disk"))
+    scene.switches["node7", "bmc"].power = OFF
+    scene.run(120)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_reading_that_was_asked_for_before_an_operation_began_proves_nothing() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].took_s = 5.0
+    scene.run(12)
+    scene.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
+    scene.switches["node7", "bmc"].took_s = 0.1
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on", "off", "on"]
+
+
+def degraded() -> Scene:
+    """One of two supplies could not be switched on again."""
+    scene = Scene(host("node7", agent("a"), agent("b")))
+    scene.run(10)
+    scene.kill()
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.until("fence.closed")
+    assert scene.alerts() == {"degraded_power"}
+    return scene
+
+
+def test_a_supply_that_was_left_off_is_pursued_while_the_host_is_up() -> None:
+    scene = degraded()
+    scene.switches["node7", "b"].stuck = set()
+    scene.run(120)
+
+    assert scene.switches["node7", "b"].power is ON
+    assert scene.alerts() == set()
+    assert scene.commands(switch="a") == ["off", "on"]
+
+
+def test_a_supply_that_is_found_on_is_not_missing_any_more() -> None:
+    scene = degraded()
+    scene.switches["node7", "b"].power = ON
+    scene.run(60)
+
+    assert scene.alerts() == set()
+
+
+def test_what_is_missing_is_remembered_across_a_restart() -> None:
+    first = degraded()
+    scene = Scene(*first.hosts.values(), after=first, at=first.now + 5)
+    assert scene.alerts() == {"degraded_power"}
+    scene.switches["node7", "b"].stuck = set()
+    scene.run(200)
+
+    assert scene.switches["node7", "b"].power is ON
+
+
+def test_the_next_operation_owes_what_an_earlier_one_left_off() -> None:
+    rules = replace(RULES, fencing=replace(FENCING, quiet_time_s=0.0))
+    scene = Scene(host("node7", agent("bmc"), agent("pdu", order=2)), rules=rules)
+    scene.run(10)
+    scene.kill()
+    scene.put(PowerRequested(request=1, host="node7", action=Action.OFF, by="ann"))
+    scene.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    scene.until("fence.closed")
+    assert scene.switches["node7", "pdu"].power is OFF
+    scene.put(PowerRequested(request=2, host="node7", action=Action.ON, by="ann"))
+    scene.run(60)
+
+    assert scene.switches["node7", "pdu"].power is ON
+    assert scene.status() == "up"
+
+
+def test_a_supply_that_a_persons_on_could_not_switch_on_is_missing_too() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b")))
+    scene.kill()
+    for name in "ab":
+        scene.switches["node7", name].power = OFF
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.put(PowerRequested(request=1, host="node7", action=Action.ON, by="ann"))
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["degraded"]
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_a_persons_on_counts_the_group_that_works_and_not_the_one_that_does_not() -> None:
+    scene = Scene(host("node7", agent("bmc"), agent("pdu", order=2)))
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.put(PowerRequested(request=1, host="node7", action=Action.ON, by="ann"))
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_persons_reading_that_still_finds_it_off_changes_nothing() -> None:
+    scene = degraded()
+    scene.put(StatusRequested(request=9, host="node7", by="ann"))
+    scene.run(1)
+
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_an_agent_that_the_inventory_drops_is_not_missing() -> None:
+    scene = degraded()
+    scene.load(host("node7", agent("a")))
+
+    assert scene.alerts() == set()
