@@ -17,6 +17,7 @@ from pmwatchd.core.events import (
     AgentReplied,
     DeadlineReached,
     Event,
+    HeartbeatsHeard,
     JournalFailed,
     JournalRecovered,
     ObserverPaused,
@@ -172,6 +173,8 @@ class Engine:
             pass
         while not self._inbox.empty():
             events.append(self._inbox.get_nowait())
+        # An answer that lies in the inbox already is heard before anything that it may stop.
+        events.sort(key=lambda event: not isinstance(event, HeartbeatsHeard))
         self._looked_at = self._clock.now()
         # since the last look, not since this wait began: a pause likes to hit the commit
         self._lag_s = max(0.0, self._looked_at - looked_at - PASS_EVERY_S)

@@ -30,9 +30,9 @@ SILENCE_MAX_S = 60.0
 """An event stream is never silent for longer: the daemon sends comments in between."""
 
 _ROOT = "/api/v1"
+_KINDS = {UNREACHABLE: "daemon-unreachable", REFUSED: "not-permitted"}
 # From harmless to grave: nobody looks at the rest once the daemon is gone, and a
 # failed power action is worse than one that never began.
-_KINDS = {UNREACHABLE: "daemon-unreachable", REFUSED: "not-permitted"}
 _GRAVITY = (DONE, DEGRADED, RUNNING, REFUSED, USAGE, FAILED, UNREACHABLE)
 
 

@@ -109,7 +109,7 @@ def _ticked(operation: Operation, fencing: Fencing, now: float) -> Move:
             fresh = replace(operation, tried_on=(), phase=Phase.ON)
             return _next_on(fresh, fencing, now)
         case Phase.LOOK if operation.until_at and now >= operation.until_at:
-            return _look(operation)
+            return _look(operation, now)
         case _:
             return _go_on(operation, fencing, now)
 
@@ -185,20 +185,22 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 def _before_off(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Make the last look before every ``off``; a person's command needs none."""
     if operation.cause is Cause.AUTOMATIC:
-        return _look(operation)
+        return _look(operation, now)
     return _cleared(operation, fencing, now)
 
 
-def _look(operation: Operation) -> Move:
+def _look(operation: Operation, now: float) -> Move:
     turn = operation.turn + 1
     stage = operation.stage and replace(operation.stage, turn=turn)
-    looking = replace(operation, phase=Phase.LOOK, turn=turn, stage=stage, until_at=0.0)
+    looking = replace(
+        operation, phase=Phase.LOOK, turn=turn, stage=stage, looked_at=now, until_at=0.0
+    )
     order = ProbeHost(host=operation.host, operation=operation.id, turn=turn)
     return Move(looking, (order,))
 
 
 def _cleared(operation: Operation, fencing: Fencing, now: float) -> Move:
-    stage = operation.stage and replace(operation.stage, cleared_at=now)
+    stage = operation.stage and replace(operation.stage, cleared_at=operation.looked_at)
     return _go_on(replace(operation, phase=Phase.OFF, stage=stage), fencing, now)
 
 

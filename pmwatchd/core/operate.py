@@ -85,7 +85,7 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         upkeep.alert(site, machine, Alert.PARTIAL_OFF, f"sent off and not proven: {names}", now)
     if after.proven_on_at is not None and (before is None or before.proven_on_at is None):
         _powered_on(site, machine, after, now)
-    if after.phase is Phase.RESTING:
+    if after.phase is Phase.RESTING and not _is_up(machine):
         reason = "switched off, and not proven on again"
         upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
     if after.phase is Phase.CLOSED:
@@ -128,7 +128,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             machine.failures += 1
             machine.retry_at = now + pause_s
             upkeep.alert(site, machine, Alert.UNFENCED, "the last operation failed", now)
-        case Outcome.CANCELLED if operation.cancelled is not None:
+        case Outcome.CANCELLED if operation.cancelled is not None and not _is_up(machine):
             if operation.to_restore or operation.proven_off_at is not None:
                 machine.left_off = True
                 reason = "its switching on was cancelled"

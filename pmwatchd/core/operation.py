@@ -77,6 +77,7 @@ class Operation:
 
     Attributes:
         host: The host as it was defined when the operation began.
+        looked_at: When the last look was ordered; an answer since then stops an ``off``.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
         switched: Agents that earlier stages sent ``off``.
         unread: Agents whose status no proxy could read while off was tried.
@@ -103,6 +104,7 @@ class Operation:
     turn: int = 0
     group: int = 0
     stage: Stage | None = None
+    looked_at: float = 0.0
     until_at: float = 0.0
     switched: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()

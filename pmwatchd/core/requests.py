@@ -21,7 +21,7 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.holds import BINDING, judge
 from pmwatchd.core.machine import Machine, Maintenance
-from pmwatchd.core.model import Action, Cause, FenceAction, Host, PowerStatus, ProbeResult
+from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Host, PowerStatus, ProbeResult
 from pmwatchd.core.operation import Cancelled, Phase, Vouched
 from pmwatchd.core.orders import Accepted, Answer, PowerRead, ProbeHost, Refused, RunAgent
 from pmwatchd.core.site import Site
@@ -170,6 +170,9 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
         machine.missing -= on
         if not machine.missing:
             upkeep.mended(site, machine, now)
+        if on == set(query.power):
+            machine.left_off = False
+            upkeep.clear(site, machine, Alert.LEFT_OFF)
     agents = {a.name: query.power[a.name] for group in query.host.groups for a in group}
     merged = verdict.of_groups(query.host, query.power)
     return Answer(

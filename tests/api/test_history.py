@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -34,6 +34,37 @@ async def test_operations_come_page_by_page(room: Room) -> None:
     ids = [[one["id"] for one in page] for page in items if isinstance(page, list)]
     assert ids == [["op_0", "op_1", "op_2"], ["op_3", "op_4"]]
     assert second["next"] is None
+
+
+@pytest.mark.parametrize(
+    ("state", "ids"),
+    [("open", [["op_1", "op_3"], ["op_5"]]), ("closed", [["op_0", "op_2"], ["op_4"]])],
+)
+async def test_operations_are_listed_by_state_page_by_page(
+    room: Room, state: str, ids: list[list[str]]
+) -> None:
+    room.journal.opened = [
+        operation_row(f"op_{number}", outcome=None if number % 2 else "done") for number in range(6)
+    ]
+
+    first = await room.ask("GET", f"/operations?state={state}&limit=2")
+    second = await room.ask("GET", f"/operations?state={state}&limit=2&cursor={first['next']}")
+
+    pages = [first["items"], second["items"]]
+    assert [[one["id"] for one in page] for page in pages if isinstance(page, list)] == ids
+    assert second["next"] is None
+
+
+async def test_what_ended_long_ago_is_not_read_to_find_what_is_open(room: Room) -> None:
+    await room.ask("GET", "/operations?state=open&since=10d")
+
+    assert [asked["since"] for asked in room.journal.asked] == [START]
+
+
+async def test_a_state_that_does_not_exist_is_refused(room: Room) -> None:
+    problem = await room.ask("GET", "/operations?state=stuck", status=400)
+
+    assert problem["detail"] == "state must be one of open, closed."
 
 
 async def test_an_operation_is_shown_with_its_steps(room: Room) -> None:
@@ -82,6 +113,20 @@ async def test_an_operation_that_only_the_engine_knows_is_shown_too(room: Room) 
     shown = await room.ask("GET", "/operations/op_5")
 
     assert (shown["state"], shown["outcome"], shown["steps"]) == ("closed", "failed", [])
+    assert {**shown, "opened_at": "", "closed_at": ""} == {
+        "id": "op_5",
+        "host": "node1",
+        "action": "restart",
+        "cause": "automatic",
+        "by": "",
+        "reason": "silent for 60 s",
+        "state": "closed",
+        "phase": None,
+        "outcome": "failed",
+        "opened_at": "",
+        "closed_at": "",
+        "steps": [],
+    }
 
 
 async def test_an_operation_that_nobody_knows_is_not_found(room: Room) -> None:
@@ -131,6 +176,8 @@ async def test_records_come_page_by_page(room: Room, name: str) -> None:
         ("2026-01-01 10:00:00", START + timedelta(hours=10)),
         ("2026-01-01T12:00:00+02:00", START + timedelta(hours=10)),
         ("2026-01-01T12:00:00%2B02:00", START + timedelta(hours=10)),
+        ("0001-01-01T00:00:00%2B14:00", datetime.min.replace(tzinfo=UTC)),
+        ("9999-12-31T23:59:59-14:00", datetime.max.replace(tzinfo=UTC)),
     ],
 )
 async def test_since_is_a_duration_or_an_instant(room: Room, since: str, at: object) -> None:

@@ -101,6 +101,7 @@ async def test_a_faulty_configuration_is_refused_with_every_fault(room: Room) ->
     problem = await room.ask("POST", "/reload", status=422)
 
     assert problem["type"] == "configuration-refused"
+    assert problem["detail"] == "The reload is refused for 2 faults; nothing was changed."
     assert problem["faults"] == [
         {
             "file": "a.toml",
@@ -117,6 +118,17 @@ async def test_a_faulty_configuration_is_refused_with_every_fault(room: Room) ->
             "host": "y",
         },
     ]
+
+
+async def test_what_is_refused_for_one_reason_is_not_called_a_fault_of_the_configuration(
+    room: Room,
+) -> None:
+    fault = Fault(file="hosts.d", key="hosts", reason="5 of 9 would vanish", remedy="Repeat")
+    room.reloaded = Reloaded(faults=(fault,))
+
+    problem = await room.ask("POST", "/reload", status=422)
+
+    assert problem["detail"] == "The reload is refused; nothing was changed."
 
 
 @pytest.mark.parametrize("body", [{"allow_removal": "yes"}, {"force": True}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import threading
@@ -138,3 +139,14 @@ def test_with_json_an_error_is_one_document_too(run: Run) -> None:
 )
 def test_of_several_exit_codes_the_gravest_wins(codes: list[int], gravest: int) -> None:
     assert worst(codes) == gravest
+
+
+@pytest.mark.parametrize("words", [("status",), ("power", "status", "node1")])
+def test_an_error_of_the_client_itself_has_the_shape_of_the_daemons(
+    place: Path, words: tuple[str, ...]
+) -> None:
+    result = CliRunner().invoke(main, [*words, "--json", "--url", f"unix:{place}/nobody"])
+
+    document = json.loads(result.stdout)
+    assert (document["type"], document["exit_code"]) == ("daemon-unreachable", 3)
+    assert "not running" in document["detail"]

@@ -126,6 +126,13 @@ def test_maintenance_begins_with_a_reason_and_an_end_and_can_be_ended(
     assert run("maintenance", "end", "nodeX").code == 4
 
 
+def test_a_maintenance_that_is_refused_names_the_option_as_it_was_typed(run: Run) -> None:
+    said = run("maintenance", "start", "node1", "--reason", "x", "--for", "0s")
+
+    assert said.code == 2
+    assert "Error: for must be a duration above 0" in said.err
+
+
 def test_reload_says_what_was_added_changed_and_removed(daemon: ScriptedDaemon, run: Run) -> None:
     daemon.script.result = Reloaded(added=("node7", "node8"), removed=("node1",), warnings=("w",))
 

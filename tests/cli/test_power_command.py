@@ -252,3 +252,22 @@ def test_a_host_may_have_any_name(daemon: ScriptedDaemon, run: Run) -> None:
     assert said.code == 4
     assert "../status?x" in said.err
     assert daemon.script.asked == []
+
+
+def test_a_typing_mistake_is_told_in_the_same_shape_by_every_verb(run: Run) -> None:
+    read, cut = (
+        run("power", *words, "nodeX", "--json").document
+        for words in (("status",), ("off", "--yes"))
+    )
+
+    assert read == cut
+    assert (cut["type"], cut["host"], cut["exit_code"]) == ("unknown-host", "nodeX", 4)
+
+
+def test_a_typing_mistake_among_many_hosts_is_one_sentence_after_the_other(
+    daemon: ScriptedDaemon, run: Run
+) -> None:
+    said = run("power", "off", "node1", "nodeX", "--yes")
+
+    assert said.err == "Error: 'nodeX' is not watched. Nothing was done to the other hosts.\n"
+    assert daemon.script.asked == []

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -56,7 +56,7 @@ def on_a_terminal(*words: str, typed: str) -> tuple[int, str]:
         while b"[y/N]" not in shown and (part := os.read(ours, 4096)):
             shown += part
         if typed == CTRL_C:  # the terminal is not the controlling one, so it sends no signal
-            process.send_signal(signal.SIGINT)
+            _interrupt(process)
         else:
             os.write(ours, typed.encode())
         while part := _read(ours):
@@ -66,6 +66,20 @@ def on_a_terminal(*words: str, typed: str) -> tuple[int, str]:
         os.close(ours)
         process.kill()
         process.wait()
+
+
+def _interrupt(process: subprocess.Popen[bytes]) -> None:
+    """
+    Press Ctrl-C as a person does: again, when nothing happens.
+
+    Python sees a signal that falls between its last look and the read of the
+    answer only when the next one interrupts that read.
+    """
+    for _ in range(20):
+        process.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+            return
 
 
 def _read(terminal: int) -> bytes:

@@ -272,6 +272,40 @@ def test_a_cancelled_pursuit_leaves_the_host_off_and_says_so() -> None:
     assert scene.status() == "maintenance"
 
 
+def test_a_host_that_answers_is_not_left_off_by_whatever_is_pursued() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.kill()
+    scene.boots = False
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    scene.switches["node7", "b"].unreadable = None
+    scene.until("fence.restoring")
+    scene.switches["node7", "b"].unreadable = AgentResult.ERROR
+    scene.until("fence.on_failed")
+    assert "left_off" in scene.alerts()
+    scene.alive["node7"] = True
+    scene.run(30)
+    assert "left_off" not in scene.alerts()
+    cancel(scene)
+    scene.run(15)
+
+    assert "left_off" not in scene.alerts()
+    assert scene.status() == "up"
+
+
+def test_a_reading_of_all_on_clears_left_off() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.on_failed")
+    cancel(scene)
+    scene.run(1)
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
+    status(scene)
+
+    assert scene.alerts() == set()
+
+
 def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:
     scene = up()
     scene.switches["node7", "bmc"].took_s = 2.0

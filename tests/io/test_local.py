@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,33 @@ async def test_a_program_that_does_not_end_is_killed_with_all_it_started(
     assert (completed.lost, completed.exit_code) == (True, None)
     assert completed.took_s >= 1.0
     await asyncio.to_thread(eventually, lambda: is_gone(pid), within_s=10, what="it is gone")
+
+
+async def test_what_outlives_an_agent_is_killed_and_the_agents_exit_status_is_known(
+    transport: LocalTransport, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    argv = ["timeout", "600", "sh", "-c", f"sleep 600 & echo $! > {pid}; echo Status: OFF; exit 2"]
+
+    completed = await transport.run(ENGINE, argv, b"", over_s=30.0)
+
+    assert (completed.exit_code, completed.lost) == (2, False)
+    assert completed.stdout == b"Status: OFF\n"
+    assert completed.took_s < 20.0
+    await asyncio.to_thread(eventually, lambda: is_gone(pid), within_s=10, what="it is gone")
+
+
+async def test_an_agents_exit_status_is_known_even_while_something_else_keeps_its_output_open(
+    transport: LocalTransport, tmp_path: Path
+) -> None:
+    pid = tmp_path / "pid"
+    begin = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' & while ! test -s {pid}; do :; done"
+
+    completed = await transport.run(ENGINE, ["sh", "-c", f"{begin}; exit 2"], b"", over_s=1.0)
+
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    assert (completed.exit_code, completed.lost) == (2, False)
+    assert completed.took_s >= 1.0
 
 
 async def test_a_run_that_is_cancelled_leaves_nothing_behind(

@@ -77,6 +77,41 @@ def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path) -> None:
     Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "gone")}).watchdog()
 
 
+def flood(receiver: socket.socket) -> int:
+    """Send until the receiver's queue is full; returns how many messages are in it."""
+    for filled in range(100_000):
+        # each from a socket of its own: one alone would run out of its own buffer first
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            try:
+                sender.sendto(b"X", socket.MSG_DONTWAIT, receiver.getsockname())
+            except BlockingIOError:
+                return filled
+    pytest.fail("the queue has no end")
+
+
+def test_a_manager_that_hangs_is_not_waited_for_and_hears_of_every_state_later(
+    manager: tuple[str, socket.socket],
+) -> None:
+    address, receiver = manager
+    filled = flood(receiver)
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
+
+    began = time.monotonic()
+    notifier.reloading()
+    for _ in range(200):
+        notifier.watchdog()
+    notifier.ready("watching 3 hosts")
+    waited_s = time.monotonic() - began
+    for _ in range(filled):
+        receiver.recv(4096)
+    notifier.watchdog()
+
+    assert waited_s < 0.4
+    assert heard(receiver)[0] == "RELOADING=1"
+    assert heard(receiver) == ["READY=1", "STATUS=watching 3 hosts"]
+    assert heard(receiver) == ["WATCHDOG=1"]
+
+
 @pytest.mark.parametrize(
     ("environment", "interval_s"),
     [

@@ -67,7 +67,7 @@ def test_a_record_is_one_json_object_with_its_time_level_event_message_and_seque
         "timestamp": "2026-01-01T00:00:01.500Z",
         "level": "info",
         "event": "fence.agent_executed",
-        "message": "Agent bmc of node1 was asked for off: ok, power unknown in 2.1 s",
+        "message": "Agent bmc of node1, off: ok, power unknown in 2.1 s",
         "sequence": 12,
         "host": "node1",
         "operation": "op_1",
@@ -96,6 +96,20 @@ def test_a_row_of_the_journal_reads_as_the_line_that_was_logged() -> None:
     }
 
     assert line_of_row(row) == line_of(record)
+
+
+def test_an_instant_among_the_fields_is_written_as_every_other_one() -> None:
+    fields: dict[str, Value] = {"until": "2026-11-21T10:16:22.256626+00:00", "by": "anna"}
+    record = told("maintenance.began", sequence=3, fields=fields)
+    row = {"sequence": 3, "at": "2026-01-01T00:00:00Z", "event": "maintenance.began", **fields}
+
+    for line in (line_of(record), line_of_row(row)):
+        assert line["until"] == "2026-11-21T10:16:22.256Z"
+        assert "until 2026-11-21T10:16:22.256Z" in str(line["message"])
+
+
+def test_a_maintenance_without_end_has_no_instant() -> None:
+    assert "until" not in line_of(told("maintenance.began", fields={"until": None}))
 
 
 def test_a_field_can_not_take_the_place_of_a_fixed_key() -> None:

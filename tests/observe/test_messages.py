@@ -84,6 +84,22 @@ def test_a_failed_fencing_is_an_error_and_a_lost_journal_critical() -> None:
     assert message_of("fence.intended").level is Level.DEBUG
 
 
+def test_what_a_reload_could_not_do_is_an_error_and_what_it_doubts_a_warning() -> None:
+    failed, doubted = message_of("config.reload_failed"), message_of("inventory.warned")
+
+    assert (failed.level, doubted.level) == (Level.ERROR, Level.WARNING)
+    assert "{" not in failed.render({"reason": "a bug"})
+    assert "a bug" in failed.render({"reason": "a bug"})
+
+
+def test_an_off_that_was_withdrawn_is_not_told_as_one_that_was_asked_for() -> None:
+    fields = {"agent": "bmc", "host": "node1", "action": "off", "result": "withdrawn"}
+
+    assert message_of("fence.agent_executed").render(fields) == (
+        "Agent bmc of node1, off: withdrawn"
+    )
+
+
 def test_an_event_that_is_not_in_the_table_is_seen_nevertheless() -> None:
     message = message_of("area.unheard_of")
 

@@ -203,10 +203,43 @@ def test_a_proxy_is_counted_by_how_it_did() -> None:
 def test_a_proxy_that_was_lost_after_the_start_is_not_counted_as_ok() -> None:
     scraped = Scraped(ScriptedDesk([up("node1")]))
     lost: dict[str, Value] = {"agent": "bmc", "action": "off", "proxy": "node2", "result": "lost"}
-    scraped.tell([told("fence.proxy_failed", fields=lost), executed(result="killed")])
+    last = executed(result="killed", proxy_result="lost")
+    scraped.tell([told("fence.proxy_failed", fields=lost), last])
 
     assert scraped.value("proxy_executions_total", proxy="node2", result="lost") == 1.0
     assert scraped.value("proxy_executions_total", proxy="node2", result="ok") == 0.0
+
+
+def test_two_operations_at_once_do_not_mix_up_their_proxies() -> None:
+    scraped = Scraped(ScriptedDesk([up("node1")]))
+    lost: dict[str, Value] = {"agent": "bmc", "action": "off", "proxy": "node2", "result": "lost"}
+    last = executed(result="killed", proxy_result="lost")
+    scraped.tell([told("fence.proxy_failed", fields=lost), executed(proxy="node4"), last])
+
+    assert scraped.value("proxy_executions_total", proxy="node2", result="lost") == 1.0
+    assert scraped.value("proxy_executions_total", proxy="node2", result="ok") == 0.0
+    assert scraped.value("proxy_executions_total", proxy="node4", result="ok") == 1.0
+
+
+def test_an_off_that_was_withdrawn_took_no_time_and_used_no_proxy() -> None:
+    scraped = Scraped(ScriptedDesk([up("node1")]))
+    scraped.tell([executed(result="withdrawn", proxy=None, took_s=0.0)])
+
+    labels = {"type": "ipmilan", "action": "off"}
+    assert scraped.value("agent_executions_total", **labels, result="withdrawn") == 1.0
+    assert not scraped.value("agent_execution_duration_seconds_count", **labels)
+
+
+@pytest.mark.parametrize(
+    "event", ["config.reload_failed", "inventory.refused", "secret.unreadable"]
+)
+def test_a_reload_that_failed_is_seen_until_one_succeeds(event: str) -> None:
+    scraped = Scraped()
+    scraped.tell([told("config.reloaded"), told(event)])
+    failed = scraped.value("config_last_reload_successful")
+    scraped.tell([told("config.reloaded")])
+
+    assert (failed, scraped.value("config_last_reload_successful")) == (0.0, 1.0)
 
 
 def test_the_phases_of_a_treatment_are_measured() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import gc
 import json
 import sys
 import time
@@ -13,6 +12,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
+from tests.simulation.bugs import hunt
+from tests.simulation.chunk import run_chunk
 from tests.simulation.shrink import shrink
 from tests.simulation.site import Result, Site
 
@@ -29,59 +30,70 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
+    parser.add_argument("--first", action="store_true", help="stop at the first violation")
+    parser.add_argument("--bugs", action="store_true", help="try the deliberate bugs")
     asked = parser.parse_args()
+    if asked.bugs:
+        return _bugs(range(asked.start, asked.start + asked.seeds), asked.jobs)
     if asked.seed is not None:
         return _tell(asked.seed, asked.without, smaller=asked.shrink)
     return _many(range(asked.start, asked.start + asked.seeds), asked)
+
+
+def _say(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 - it is a command
 
 
 def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
     if smaller:
         without = shrink(seed, without)
     result = Site(seed, without=without, told=True).run()
-    print("\n".join(result.lines))
-    print(f"\nseed {seed}, with: {', '.join(result.kinds)}")
+    _say("\n".join(result.lines))
+    _say(f"\nseed {seed}, with: {', '.join(result.kinds)}")
     for violation in result.violations:
-        print(f"  VIOLATION at {violation.at:.2f}  {violation.rule}: {violation.what}")
+        _say(f"  VIOLATION at {violation.at:.2f}  {violation.rule}: {violation.what}")
     return bool(result.violations)
 
 
 def _many(seeds: range, asked: argparse.Namespace) -> int:
     began = time.monotonic()
     total = _Total()
-    for results in _chunks(seeds, asked.jobs, frozenset(asked.without)):
-        for result in results:
-            total.add(result)
-            if result.violations and not asked.json:
-                _print_violation(result)
+    for result in _results(seeds, asked.jobs, frozenset(asked.without)):
+        total.add(result)
+        if result.violations and not asked.json:
+            _print_violation(result)
+        if result.violations and asked.first:
+            break
     took_s = time.monotonic() - began
-    print(json.dumps(total.as_dict(took_s)) if asked.json else total.words(took_s))
+    _say(json.dumps(total.as_dict(took_s)) if asked.json else total.words(took_s))
     return bool(total.failed)
 
 
-def _chunks(seeds: range, jobs: int, without: frozenset[str]) -> Iterator[list[Result]]:
-    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
-    run = functools.partial(_run_chunk, without=without)
+def _results(seeds: range, jobs: int, without: frozenset[str]) -> Iterator[Result]:
     if jobs == 1:
-        yield from map(run, chunks)
+        yield from (Site(seed, without=without).run() for seed in seeds)
         return
+    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
     with ProcessPoolExecutor(jobs) as pool:
-        yield from pool.map(run, chunks)
+        for results in pool.map(functools.partial(run_chunk, without=without), chunks):
+            yield from results
 
 
-def _run_chunk(seeds: range, *, without: frozenset[str]) -> list[Result]:
-    gc.disable()  # a run leaves little garbage; looking for it costs a fifth of the time
-    results = [Site(seed, without=without).run() for seed in seeds]
-    gc.enable()
-    gc.collect()
-    return results
+def _bugs(seeds: range, jobs: int) -> int:
+    catches = hunt(seeds, jobs)
+    width = max(len(catch.mutant.name) for catch in catches)
+    for catch in catches:
+        caught = f"{catch.rule} (seed {seeds.start + catch.seeds - 1}): {catch.what}"
+        _say(f"{catch.mutant.name:{width}}  {caught if catch.rule else 'NOT CAUGHT'}")
+    missed = [catch for catch in catches if catch.rule in {"", "does not run"}]
+    _say(f"{len(catches) - len(missed)} of {len(catches)} deliberate bugs were caught")
+    return bool(missed)
 
 
 def _print_violation(result: Result) -> None:
-    print(f"seed {result.seed}: python -m tests.simulation --seed {result.seed} --shrink")
+    _say(f"seed {result.seed}: python -m tests.simulation --seed {result.seed} --shrink")
     for violation in result.violations[:3]:
-        print(f"    at {violation.at:.2f}  {violation.rule}: {violation.what}")
-    sys.stdout.flush()
+        _say(f"    at {violation.at:.2f}  {violation.rule}: {violation.what}")
 
 
 class _Total:
@@ -128,10 +140,11 @@ class _Total:
 
     def words(self, took_s: float) -> str:
         """Return everything, for people."""
-        lines = [
-            f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours,"
-            f" {self.lives} daemons started, {took_s:.1f} s ({self.seeds / took_s:.1f} seeds/s)"
-        ]
+        first = (
+            f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours, "
+            f"{self.lives} daemons started, {took_s:.1f} s ({self.seeds / took_s:.1f} seeds/s)"
+        )
+        lines = [first]
         for title, counted in (
             ("operations", self.outcomes),
             ("executions", self.executions),

@@ -154,7 +154,8 @@ class Daemon:
     def pause(self, for_s: float) -> None:
         """SIGSTOP, and SIGCONT so many seconds later."""
         world = self._around.world
-        world.stopped_until = world.now + for_s
+        world.stopped_until = max(world.stopped_until, world.now + for_s)
+        self._around.witness.paused(for_s)
 
     def terminate(self) -> None:
         """SIGTERM: begin nothing more, await what runs, end."""

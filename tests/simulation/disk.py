@@ -10,10 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 
 from pmwatchd.core.orders import SaveHost, SaveOperation, Told
 from pmwatchd.errors import JournalUnwritableError
-from pmwatchd.ports import Entry, Remembered
+from pmwatchd.ports import Entry, Remembered, Row
 from tests.simulation.lifeline import Lifeline
 from tests.simulation.moods import Moods
 from tests.simulation.story import Story
@@ -106,3 +107,26 @@ class Journal:
         self._disk.behind = False
         self._life.effect()
         await self._life.pulse()
+
+    async def records(
+        self,
+        *,
+        after: int = 0,
+        host: str | None = None,
+        operation: str | None = None,
+        since: datetime | None = None,
+        limit: int = 1000,
+    ) -> list[Row]:
+        """Nobody asks for records here."""
+        raise NotImplementedError
+
+    async def operations(
+        self,
+        *,
+        host: str | None = None,
+        since: datetime | None = None,
+        operation: str | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Nobody asks for operations here."""
+        raise NotImplementedError

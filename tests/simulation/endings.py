@@ -80,9 +80,7 @@ def _switches(site: Site, name: str) -> list[Switch]:
     return [*machine.feeds, *([machine.chassis] if machine.chassis else [])]
 
 
-def _judge_power(
-    findings: _Findings, name: str, off: list[Switch], alerts: set[Alert]
-) -> None:
+def _judge_power(findings: _Findings, name: str, off: list[Switch], alerts: set[Alert]) -> None:
     """What the daemon switched off is on again, unless a person wanted it, or it is alerted."""
     site = findings.site
     for switch in off:
@@ -91,9 +89,7 @@ def _judge_power(
             continue
         if Alert.DEGRADED_POWER in alerts or Alert.PARTIAL_OFF in alerts:
             continue  # it said so
-        findings.add(
-            "S4", f"{switch.name} is still off since {operation}, and no alert says so"
-        )
+        findings.add("S4", f"{switch.name} is still off since {operation}, and no alert says so")
 
 
 def _judge_alerts(

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pmwatchd.core.model import Host, Probe, ProbeType
 from tests.simulation import people
+from tests.simulation.chance import source
 from tests.simulation.iron import Device, Machine
 from tests.simulation.layout import ENGINE_HOST
 from tests.simulation.moods import Moods
@@ -37,7 +38,7 @@ class Kind:
 def plan(site: Site, seed: int, until_s: float, without: frozenset[str]) -> None:
     """Choose the kinds of a run, and let each strike until all is to be healed."""
     for kind in KINDS:
-        rng = Random(f"{seed}/{kind.name}")
+        rng = source(seed, kind.name)
         chosen = rng.random() < _LIKELY.get(kind.name, 0.35)
         if not chosen or kind.name in without:
             continue
@@ -52,7 +53,7 @@ def plan(site: Site, seed: int, until_s: float, without: frozenset[str]) -> None
 def _strike(site: Site, kind: Kind, seed: int) -> None:
     site.faults[kind.name] += 1
     site.story.note("fault", "{}", kind.name)
-    kind.strike(site, Random(seed))
+    kind.strike(site, source(seed))
 
 
 # choosing a victim -------------------------------------------------------------------------
@@ -202,7 +203,7 @@ def _inventory(site: Site, rng: Random) -> None:
     """Reload with a host missing or defined otherwise; later all is as it was."""
     name = rng.choice(sorted(site.layout.hosts))
     hosts = dict(site.hosts)
-    if rng.random() < 0.4:  # noqa: PLR2004
+    if rng.random() < 0.4:
         hosts.pop(name, None)
     else:
         hosts[name] = _redefined(site.layout.hosts[name], rng)

@@ -75,6 +75,7 @@ class Life:
 
     started_at: float = 0.0
     rules: Rules = field(default_factory=Rules)
+    resumed_at: float = -1e9
     heard: set[str] = field(default_factory=set)
     failed_at: dict[str, float] = field(default_factory=dict)
 
@@ -133,6 +134,12 @@ class Witness:
     def inventory(self, hosts: Mapping[str, Host]) -> None:
         """Another inventory is valid from now on."""
         self._known.update(hosts)
+
+    def paused(self, for_s: float) -> None:
+        """The daemon stands still from now on, and hears nothing."""
+        longest_s = max(host.heartbeat.interval_s for host in self._known.values())
+        if for_s > 2 * longest_s:
+            self.life.resumed_at = self._world.now + for_s
 
     def heard(self, host: Host) -> None:
         """An answer of a host was delivered."""
@@ -201,6 +208,9 @@ class Witness:
         wrongs: list[str] = []
         if answers and now - max(answers) < grace_s - EPS_S:
             wrongs.append(f"it answered {now - max(answers):.2f} s ago (grace {grace_s:g} s)")
+        stood_s = now - self.life.resumed_at
+        if stood_s < grace_s - EPS_S and max(answers, default=now) < self.life.resumed_at:
+            wrongs.append(f"the daemon itself stood still until {stood_s:.2f} s ago")
         if (act.host, host.fingerprint) not in self._heard_at:
             wrongs.append("it never answered there")
         if act.host not in self.life.heard:
@@ -273,9 +283,10 @@ class Witness:
         """A command reached its device: no ``off`` after an ``on`` of the same operation."""
         act = self._acting.get(execution)
         place = self.by_plug[execution.device.address, execution.plug]
-        if execution.action is FenceAction.OFF and act is not None:
-            if act.operation in self._on_sent[place]:
-                self.broke("S3 late off", f"off of {act.operation} lands at {place} after its on")
+        if act is None or execution.action is not FenceAction.OFF:
+            return
+        if act.operation in self._on_sent[place]:
+            self.broke("S3 late off", f"off of {act.operation} lands at {place} after its on")
 
     def switched(self, switch: Switch, by: Execution | None) -> None:
         """Power came or went; remember who took it away."""
@@ -318,7 +329,7 @@ class Witness:
             seen = [r for r in self._readings[place] if r.began_at >= off_at - EPS_S]
             ons = [number for number, reading in enumerate(seen) if reading.power is PowerStatus.ON]
             offs = seen[ons[-1] + 1 :] if ons else seen
-            if len(offs) < 2:  # noqa: PLR2004 - twice is the rule
+            if len(offs) < 2:
                 said = [str(reading.power) for reading in seen[-3:]]
                 self.broke("S2", f"{track.id} claims off, {place} was read {said}")
                 return

@@ -114,7 +114,7 @@ def _agents(iron: Iron, rng: Random, machine: Machine, shape: str) -> tuple[Fenc
 
     def pdus(order: int, label: str = "pdu") -> list[FenceAgent]:
         return [
-            _pdu(iron, rng, feed, order, f"{label}-{side}", f"{label}-{side}")
+            _pdu(iron, rng, feed, order, f"{label}-{side}")
             for feed, side in zip(machine.feeds, "ab", strict=False)
         ]
 
@@ -158,12 +158,12 @@ def _bmc(
     return agent
 
 
-def _pdu(iron: Iron, rng: Random, feed: Switch, order: int, label: str, address: str) -> FenceAgent:
+def _pdu(iron: Iron, rng: Random, feed: Switch, order: int, address: str) -> FenceAgent:
     device = _device(iron, rng, address)
     device.plugs[feed.machine.name] = feed
     return _agent(
         rng,
-        label,
+        address,
         order,
         address=address,
         plug=feed.machine.name,

@@ -230,7 +230,7 @@ class Ears:
         if "fault" in self._net.here:
             return ProbeResult.LOCAL_FAULT
         machine = self._iron.machines[host.name]
-        lost = "cut" in moods or ("lossy" in moods and self._net.rng.random() < 0.5)  # noqa: PLR2004
+        lost = "cut" in moods or ("lossy" in moods and self._net.rng.random() < 0.5)
         return ProbeResult.ALIVE if machine.answers and not lost else ProbeResult.SILENT
 
     def _conclude(self, listening: _Listening, result: ProbeResult, began_at: float) -> None:

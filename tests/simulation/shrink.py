@@ -1,4 +1,4 @@
-"""Make a failing seed small: leave kinds of faults out for as long as it still fails the same way."""
+"""Make a failing seed small: leave kinds of faults out while it still breaks the same rule."""
 
 from __future__ import annotations
 

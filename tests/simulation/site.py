@@ -13,6 +13,7 @@ from random import Random
 
 from pmwatchd.core.model import Host
 from tests.simulation import faults
+from tests.simulation.chance import source
 from tests.simulation.daemon import Daemon, Surroundings
 from tests.simulation.disk import Disk
 from tests.simulation.endings import judge
@@ -160,7 +161,7 @@ class Site:
             self.story.note("site", "{} in {}: {}", host.name, host.cluster, groups)
 
     def _random(self, name: str) -> Random:
-        return Random(f"{self.seed}:{name}")
+        return source(self.seed, "site", name)
 
 
 def _boot_s(machine: Machine, rng: Random) -> float | None:

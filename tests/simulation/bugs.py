@@ -1,0 +1,74 @@
+"""Try every deliberate bug on a copy of the package, and say what caught it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.simulation.mutants import MUTANTS, Mutant
+
+ROOT = Path(__file__).parents[2]
+TIMEOUT_S = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Catch:
+    """What became of a deliberate bug: the rule that caught it, and after how many seeds."""
+
+    mutant: Mutant
+    seeds: int
+    rule: str = ""
+    what: str = ""
+
+
+def hunt(seeds: range, jobs: int) -> list[Catch]:
+    """
+    Try all deliberate bugs; a rule that the source breaks by itself catches nothing.
+
+    Raises:
+        ValueError: A bug does not apply to the source any more.
+    """
+    for mutant in MUTANTS:
+        mutated(mutant)
+    with ThreadPoolExecutor(jobs) as pool:
+        return list(pool.map(lambda mutant: _catch(mutant, seeds), MUTANTS))
+
+
+def mutated(mutant: Mutant) -> str:
+    """
+    Return the source of a file with the bug in it.
+
+    Raises:
+        ValueError: The text that it replaces does not occur exactly once.
+    """
+    source = (ROOT / "pmwatchd" / mutant.file).read_text(encoding="utf-8")
+    if source.count(mutant.old) != 1:
+        raise ValueError(f"{mutant.name!r} does not apply to {mutant.file} any more")
+    return source.replace(mutant.old, mutant.new)
+
+
+def _catch(mutant: Mutant, seeds: range) -> Catch:
+    with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
+        copy = Path(folder)
+        ignored = shutil.ignore_patterns("__pycache__")
+        for part in ("pmwatchd", "tests/simulation"):
+            shutil.copytree(ROOT / part, copy / part, ignore=ignored)
+        (copy / "pmwatchd" / mutant.file).write_text(mutated(mutant), encoding="utf-8")
+        wanted = ["--start", str(seeds.start), "--seeds", str(len(seeds)), "--first", "--json"]
+        command = [sys.executable, "-m", "tests.simulation", *wanted]
+        done = subprocess.run(
+            command, cwd=copy, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        )
+    if done.returncode not in {0, 1} or not done.stdout:
+        return Catch(mutant, 0, "does not run", done.stderr.strip().rpartition("\n")[2])
+    told = json.loads(done.stdout)
+    if not told["violations"]:
+        return Catch(mutant, told["seeds"])
+    first = told["violations"][0]
+    return Catch(mutant, told["seeds"], first["rule"], first["what"])

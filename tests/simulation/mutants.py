@@ -1,0 +1,177 @@
+"""
+Deliberate bugs: small changes to the source that the simulation has to notice.
+
+Each replaces one piece of text that occurs exactly once in its file; one that
+does not apply any more is an error, so the list follows the source.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One deliberate bug."""
+
+    name: str
+    file: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(
+        "a single reading proves off",
+        "core/stage.py",
+        "if steps == {Step.PROVEN}:",
+        "if steps <= {Step.SEEN, Step.PROVEN}:",
+    ),
+    Mutant(
+        "off is proven as soon as one of the group is off",
+        "core/stage.py",
+        "if steps == {Step.PROVEN}:",
+        "if Step.PROVEN in steps:",
+    ),
+    Mutant(
+        "unknown is treated as off when confirming",
+        "core/stage.py",
+        "if answer.power is PowerStatus.OFF:\n        return replace(member, step=Step.PROVEN)",
+        "if answer.power is not PowerStatus.ON:\n        return replace(member, step=Step.PROVEN)",
+    ),
+    Mutant(
+        "exit status 2 alone proves off",
+        "core/verdict.py",
+        'if exit_code == 2 and said == {"Status: OFF"}:',
+        "if exit_code == 2:",
+    ),
+    Mutant(
+        "the turn of a reply is not checked",
+        "core/stage.py",
+        "if member.step in OUTSTANDING and member.turn == turn",
+        "if member.step in OUTSTANDING",
+    ),
+    Mutant(
+        "no last look before an off",
+        "core/fence.py",
+        "if operation.cause is Cause.AUTOMATIC:\n        return _look(operation)",
+        "if operation.cause is not Cause.AUTOMATIC:\n        return _look(operation)",
+    ),
+    Mutant(
+        "an answer to the last look is ignored",
+        "core/fence.py",
+        "if event.result is ProbeResult.ALIVE:\n        return _give_up(",
+        "if event.result is None:\n        return _give_up(",
+    ),
+    Mutant(
+        "a person's off waits for no proof",
+        "core/fence.py",
+        "    if operation.action is Action.ON or bring_back:",
+        "    if operation.cause is Cause.PERSON or bring_back:",
+    ),
+    Mutant(
+        "a restart forgets that the off was proven",
+        "core/fence.py",
+        "bring_back = operation.proven_off_at is not None or operation.restoring is not None",
+        "bring_back = False",
+    ),
+    Mutant(
+        "a restart does not wait for what may still run",
+        "core/resume.py",
+        "return float(value) if isinstance(value, int | float) else 0.0",
+        "return 0.0",
+    ),
+    Mutant(
+        "a restart forgets open operations",
+        "core/fleet.py",
+        "self._orphans = {saved.host: saved for saved in operations}",
+        "self._orphans: dict[str, SaveOperation] = {}",
+    ),
+    Mutant(
+        "what was sent off is not restored",
+        "core/fence.py",
+        "    if not operation.switched:\n        return _close(",
+        "    if operation:\n        return _close(",
+    ),
+    Mutant(
+        "an operation is saved only when it opens",
+        "core/operate.py",
+        "if saved != machine.saved_operation:",
+        "if machine.saved_operation is None or machine.saved_operation.id != saved.id:",
+    ),
+    Mutant(
+        "a person's off is not kept",
+        "core/operate.py",
+        "case Outcome.DONE if operation.action is Action.OFF:",
+        "case Outcome.DONE if operation.action is Action.OFF and operation.miswired:",
+    ),
+    Mutant(
+        "the operation of a removed host is dropped",
+        "core/fleet.py",
+        "if machine.gone and machine.operation is None:",
+        "if machine.gone:",
+    ),
+    Mutant(
+        "the startup hold is forgotten",
+        "core/holds.py",
+        "if not about.seen and now < about.startup_ends_at:",
+        "if not about.seen and now < about.startup_ends_at - 30.0:",
+    ),
+    Mutant(
+        "maintenance is no hold",
+        "core/holds.py",
+        "if about.maintenance is not None:",
+        "if about.maintenance is not None and about.miswired:",
+    ),
+    Mutant(
+        "the quiet time is no hold",
+        "core/holds.py",
+        "if about.quiet_until is not None and now < about.quiet_until:",
+        "if about.quiet_until is not None and now < about.quiet_until - 50.0:",
+    ),
+    Mutant(
+        "the backoff is no hold",
+        "core/holds.py",
+        "if about.retry_at is not None and now < about.retry_at:",
+        "if about.retry_at is not None and now < about.retry_at - 50.0:",
+    ),
+    Mutant(
+        "grace ends by the count of misses alone",
+        "core/watch.py",
+        "return NonResponsive(now, watch.base_at) if now >= grace_ends_at(host, watch) else watch",
+        "return NonResponsive(now, watch.base_at)",
+    ),
+    Mutant(
+        "a host that never answered is fenced",
+        "core/watch.py",
+        "            return replace(watch, failures=watch.failures + 1)\n        case Up():",
+        "            return NonResponsive(now, watch.since_at)\n        case Up():",
+    ),
+    Mutant(
+        "acts are carried out before they are durable",
+        "engine.py",
+        "committed = await self._commit(entries)",
+        "asyncio.get_running_loop().call_later(\n"
+        "            0.1, lambda: asyncio.ensure_future(self._commit(entries))\n"
+        "        )\n"
+        "        committed = await self._commit([])",
+    ),
+    Mutant(
+        "an operation that is not durable acts",
+        "engine.py",
+        "case RunAgent() | ProbeHost() if order.operation in committed.unopened:",
+        "case RunAgent() | ProbeHost() if not order.turn:",
+    ),
+    Mutant(
+        "two executions at one device",
+        "devices.py",
+        "            switch.busy = True\n",
+        "            switch.busy = False\n",
+    ),
+    Mutant(
+        "on is proven by the feed alone",
+        "core/power.py",
+        "    if operation.on & chassis:\n        return True\n",
+        "    if operation.on:\n        return True\n",
+    ),
+)
