@@ -187,7 +187,9 @@ class Daemon:
             scheduler.watch(configuration.hosts)
             ssh.use(options)
 
-        scheduler = Scheduler(listen=inbox, meter=self._metrics, clock=self._clock.now)
+        scheduler = Scheduler(
+            listen=inbox, meter=self._metrics, clock=self._clock.now, tell=self._tell
+        )
         inventory = Inventory(self._file, self._configuration, apply=apply, tell=self._tell)
         runner = Runner(
             agents=FenceAgents(

@@ -11,8 +11,6 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
-import structlog
-
 from pmwatchd import config
 from pmwatchd.core.events import InventoryLoaded
 from pmwatchd.core.orders import Record
@@ -66,7 +64,7 @@ class Inventory:
             try:
                 result = await self._try(allow_removal=allow_removal)
             except Exception as error:  # noqa: BLE001 - see the module's docstring
-                structlog.get_logger().exception("config.reload_failed", reason=repr(error))
+                self._tell(Record(event="config.reload_failed", fields={"reason": repr(error)}))
                 fault = Fault(str(self._file), "reload", f"a bug: {error!r}", "Report it")
                 result = Reloaded(faults=(fault,))
         if result.faults:

@@ -19,6 +19,7 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.model import Action, HostStatus
 from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused
@@ -85,9 +86,21 @@ async def power(request: web.Request) -> web.Response:
                 )
 
     answer = await _command(request, make, by=by, action=f"power {action}", reason=reason)
-    if isinstance(answer, PowerRead):
-        return web.json_response(render.power_read(name, answer))
-    return _accepted(request, name, answer)
+    return _answered(request, name, answer)
+
+
+@routes.post("/api/v1/hosts/{name}/confirm-off")
+async def confirm_off(request: web.Request) -> web.Response:
+    """Take a person's word that a host is off: 202, or a refusal while anything says otherwise."""
+    name = _known(request).host.name
+    reason = (await body_of(request, ("reason",))).text("reason", required=True)
+    by = await caller_of(request)
+
+    def make(number: int) -> PersonEvent:
+        return VouchRequested(request=number, host=name, by=by, reason=reason)
+
+    answer = await _command(request, make, by=by, action="confirm-off", reason=reason)
+    return _answered(request, name, answer)
 
 
 @routes.put("/api/v1/hosts/{name}/maintenance")
@@ -149,7 +162,9 @@ async def _command(
     raise ProblemError(REFUSED_STATUS.get(answer.type, 409), answer.type, answer.reason, **more)
 
 
-def _accepted(request: web.Request, name: str, accepted: Accepted) -> web.Response:
+def _answered(request: web.Request, name: str, accepted: Accepted | PowerRead) -> web.Response:
+    if isinstance(accepted, PowerRead):
+        return web.json_response(render.power_read(name, accepted))
     if accepted.operation is None:  # done at once
         return web.json_response({"host": name, "operation": None, "joined": accepted.joined})
     desk = request.app[SHOWN].desk

@@ -31,6 +31,7 @@ COMMANDS = {
     "history": "told",
     "events": "told",
     "power": "power",
+    "confirm-off": "change",
     "maintenance": "change",
     "reload": "change",
 }
@@ -50,7 +51,7 @@ class Main(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module = import_module(f"pmwatchd.cli.{COMMANDS[cmd_name]}")
-        command: click.Command = getattr(module, cmd_name)
+        command: click.Command = getattr(module, cmd_name.replace("-", "_"))
         return command
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:

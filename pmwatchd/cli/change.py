@@ -1,10 +1,12 @@
-"""What a person tells the daemon besides power: ``maintenance`` and ``reload``."""
+"""What a person tells the daemon besides power: ``confirm-off``, ``maintenance``, ``reload``."""
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from pmwatchd.cli.client import DONE, Document, ProblemError, host_path
+from pmwatchd.cli.client import DONE, FAILED, Document, ProblemError, host_path
 from pmwatchd.cli.options import Duration, HostName, api, client_options
 from pmwatchd.cli.tables import clock, document, fault
 
@@ -45,6 +47,34 @@ def end(host: str, *, as_json: bool) -> int:
         document(now)
     else:
         click.echo(f"{host}: no longer in maintenance")
+    return DONE
+
+
+@click.command(name="confirm-off")
+@click.argument("host", type=HostName())
+@click.option("--reason", required=True, metavar="TEXT", help="Kept in the journal.")
+@click.option("--yes", is_flag=True, help="Do not ask for the name.")
+@client_options
+def confirm_off(host: str, *, reason: str, yes: bool, as_json: bool) -> int:
+    """
+    Vouch that HOST is off, where no agent can prove it.
+
+    Others may then start its work elsewhere: if the host is alive after all, two of them write
+    to the same disks.  Refused while the host answers or one of its agents reads on.
+    """
+    if not yes and not sys.stdin.isatty():
+        raise click.UsageError(
+            "confirm-off wants the host's name typed, and there is no terminal to type it on; "
+            "add --yes to go ahead"
+        )
+    if not yes and click.prompt(f"Look at {host}. If it is off, type its name", err=True) != host:
+        click.echo("Nothing was done.", err=True)
+        return FAILED
+    accepted = api().call("POST", host_path(host, "confirm-off"), {"reason": reason})
+    if as_json:
+        document(accepted)
+    else:
+        click.echo(f"{host}: counts as off on your word, operation {accepted['operation']}")
     return DONE
 
 

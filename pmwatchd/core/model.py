@@ -308,7 +308,10 @@ class Host:
     @property
     def wiring(self) -> str:
         """Which outlets its agents switch; a host that changes it may be mended."""
-        agents = (f"{a.name}={a.device}/{a.plug or ''}" for a in self.power_management.agents)
+        agents = (
+            f"{a.name}={a.address}:{a.ipport or ''}/{a.plug or ''}"
+            for a in self.power_management.agents
+        )
         return " ".join(sorted(agents))
 
     @property

@@ -63,8 +63,9 @@ def reply(host: Host, operation: str | None, event: AgentReplied) -> tuple[Recor
             Record(event="fence.no_proxy", host=host.name, operation=operation, fields=fields)
         )
         return tuple(told)
-    lost = [attempt for attempt in answer.tries[-1:] if attempt.result is not ProxyResult.OK]
-    told += [_tell_try(host, operation, event, attempt) for attempt in lost]
+    ran = answer.proxy is not None and answer.tries[-1].result is ProxyResult.OK
+    if not ran:
+        told += [_tell_try(host, operation, event, attempt) for attempt in answer.tries[-1:]]
     fields = _about(event) | _executed(host, event)
     told.append(
         Record(event="fence.agent_executed", host=host.name, operation=operation, fields=fields)
@@ -101,6 +102,8 @@ def _executed(host: Host, event: AgentReplied) -> dict[str, Value]:
         "took_s": round(answer.took_s, 3),
         "exit_code": answer.exit_code,
     }
+    if answer.tries and answer.tries[-1].result is ProxyResult.LOST:
+        fields["proxy_result"] = ProxyResult.LOST
     if event.action is FenceAction.STATUS:
         fields["power"] = answer.power
     if answer.result is not AgentResult.OK:

@@ -16,6 +16,7 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.model import Action, PowerStatus
 from pmwatchd.core.orders import Accepted, PowerRead, Refused
@@ -344,3 +345,28 @@ async def test_a_client_that_goes_away_does_not_take_its_command_along(room: Roo
     may_end.set()
 
     await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_a_persons_word_for_an_off_needs_a_reason_and_is_passed_on(room: Room) -> None:
+    room.desk.views = [up("node1")]
+    room.desk.running = [operation("op_9")]
+    room.desk.answer = Accepted(operation="op_9")
+    await room.ask("POST", "/hosts/node1/confirm-off", {}, status=422)
+    document = await room.ask(
+        "POST", "/hosts/node1/confirm-off", {"reason": "cable is out"}, status=202
+    )
+
+    assert document["id"] == "op_9"
+    assert room.desk.asked == [
+        VouchRequested(request=7, host="node1", by="unknown", reason="cable is out")
+    ]
+
+
+async def test_a_persons_word_against_a_host_that_answers_is_refused(room: Room) -> None:
+    room.desk.views = [up("node1")]
+    room.desk.answer = Refused(type="host-answers", reason="node1 answers, so it is not off")
+    problem = await room.ask(
+        "POST", "/hosts/node1/confirm-off", {"reason": "cable is out"}, status=409
+    )
+
+    assert problem["type"] == "host-answers"

@@ -24,6 +24,7 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.model import (
     Action,
@@ -148,7 +149,9 @@ class Script:
             case MaintenanceEndRequested(host=name):
                 self.views[name] = replace(self.views[name], maintenance=None)
                 return Accepted()
-            case StatusRequested(host=name) | CancelRequested(host=name):
+            case (
+                StatusRequested(host=name) | CancelRequested(host=name) | VouchRequested(host=name)
+            ):
                 return self.answers[name]
             case PowerRequested(host=name, action=action):
                 answer = self.answers.get(name) or Accepted(operation=f"op_{name}")

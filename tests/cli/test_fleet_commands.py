@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pmwatchd.core.events import MaintenanceRequested
+from pmwatchd.core.events import MaintenanceRequested, VouchRequested
 from pmwatchd.core.model import Action, Alert, HoldName, HostStatus, Outcome
+from pmwatchd.core.orders import Accepted, Refused
 from pmwatchd.core.views import Hold, RaisedAlert
 from pmwatchd.errors import Fault
 from pmwatchd.ports import Reloaded
@@ -160,3 +161,26 @@ def test_a_faulty_reload_names_every_fault_and_changes_nothing(
     for word in ("hosts.node1.address", "Add it", "hosts.node2.adress", "Did you mean", "2 faults"):
         assert word in said.err
     assert len(run("reload", "--json").document["faults"]) == 2
+
+
+def test_a_persons_word_for_an_off_needs_a_reason_and_a_yes_without_a_terminal(
+    daemon: ScriptedDaemon, run: Run
+) -> None:
+    daemon.script.answers["node1"] = Accepted(operation="op_9")
+    assert run("confirm-off", "node1", "--yes").code == 2
+    assert run("confirm-off", "node1", "--reason", "cable is out").code == 2
+    assert daemon.script.asked == []
+    said = run("confirm-off", "node1", "--reason", "cable is out", "--yes")
+
+    assert (said.code, "op_9" in said.out) == (0, True)
+    (event,) = daemon.script.asked
+    assert isinstance(event, VouchRequested)
+    assert event.reason == "cable is out"
+
+
+def test_a_persons_word_against_a_host_that_answers_is_refused(
+    daemon: ScriptedDaemon, run: Run
+) -> None:
+    daemon.script.answers["node1"] = Refused(type="host-answers", reason="node1 answers")
+
+    assert run("confirm-off", "node1", "--reason", "cable is out", "--yes").code == 4

@@ -17,6 +17,7 @@ import pytest
 
 from pmwatchd.core.events import PowerRequested
 from pmwatchd.core.model import Outcome
+from pmwatchd.core.orders import Accepted
 from tests.cli.scripted import ScriptedDaemon
 from tests.kit.waiting import eventually
 
@@ -53,7 +54,9 @@ def on_a_terminal(*words: str, typed: str) -> tuple[int, str]:
     os.close(theirs)
     shown = b""
     try:
-        while b"[y/N]" not in shown and (part := os.read(ours, 4096)):
+        while not any(ask in shown for ask in (b"[y/N]", b"name:")) and (
+            part := os.read(ours, 4096)
+        ):
             shown += part
         if typed == CTRL_C:  # the terminal is not the controlling one, so it sends no signal
             _interrupt(process)
@@ -250,3 +253,15 @@ def test_a_pipe_that_is_closed_ends_the_command_quietly(daemon: ScriptedDaemon) 
         assert following.stderr.read() == ""
         following.stdout = None
         assert following.wait(timeout=10) == 1
+
+
+@pytest.mark.parametrize(("typed", "code"), [("node1\n", 0), ("node2\n", 1)])
+def test_a_persons_word_for_an_off_wants_the_name_typed(
+    daemon: ScriptedDaemon, typed: str, code: int
+) -> None:
+    daemon.script.answers["node1"] = Accepted(operation="op_9")
+    words = ("confirm-off", "node1", "--reason", "cable is out", "--url", daemon.url)
+    ended, shown = on_a_terminal(*words, typed=typed)
+
+    assert (ended, "type its name" in shown) == (code, True)
+    assert len(daemon.script.asked) == (code == 0)

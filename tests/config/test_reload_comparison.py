@@ -57,3 +57,7 @@ def test_hosts_that_are_added_do_not_make_up_for_those_that_vanish() -> None:
     new = {f"new{n}": host for n, host in enumerate(old.values())}
 
     assert "10 of 10" in str(removal_refused(old, new))
+
+
+def test_the_refusal_gives_no_advice_which_is_the_part_of_its_remedy() -> None:
+    assert removal_refused(fleet(10), {}) == "10 of 10 hosts would vanish"

@@ -155,7 +155,7 @@ def test_a_persons_off_waits_for_the_heartbeat_that_follows_the_first_reading_of
     scene.run(10)
     scene.put(PowerRequested(request=1, host="node7", action=Action.OFF, by="ann"))
     probes: list[ProbeHost] = []
-    scene._probed = probes.append  # type: ignore[method-assign]
+    scene._probed = probes.append  # type: ignore[method-assign, assignment]
     scene.run(20)
     assert len(probes) == 1
     assert "fence.off_proven" not in scene.events()
@@ -169,7 +169,7 @@ def test_on_does_not_wait_for_that_heartbeat_and_a_late_answer_is_an_alert() -> 
     scene.run(10)
     scene.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
     probes: list[ProbeHost] = []
-    scene._probed = probes.append  # type: ignore[method-assign]
+    scene._probed = probes.append  # type: ignore[method-assign, assignment]
     scene.switches["node7", "bmc"].late_s = 1.0
     scene.until("fence.intended")
     scene.run(3.5)

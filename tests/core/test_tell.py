@@ -50,6 +50,18 @@ def test_a_lost_execution_is_told_as_the_proxys_failure_and_as_what_it_came_to()
     assert lost == [("fence.proxy_failed", "n1", "lost"), ("fence.agent_executed", "n1", "killed")]
 
 
+def test_an_execution_before_a_withdrawal_is_told_as_well() -> None:
+    withdrawn = told(
+        tried("n1", ProxyResult.OK, AgentResult.ERROR, "no such plug"),
+        result=AgentResult.WITHDRAWN,
+    )
+
+    assert withdrawn == [
+        ("fence.agent_executed", "n1", "error"),
+        ("fence.agent_executed", None, "withdrawn"),
+    ]
+
+
 def test_when_nobody_could_run_it_all_who_were_tried_are_named() -> None:
     nobody = told(
         tried("n1", ProxyResult.UNREACHABLE, None, "refused"),

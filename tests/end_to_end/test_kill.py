@@ -36,17 +36,17 @@ SEED_VARIABLE = "PMWATCHD_KILL_SEED"
 CHUNKS = 4  # tests that may run at the same time
 KILLS = (4, 3, 3)  # for each site of a test, its stories, one after the other
 
-SPAN_S = 7.0  # about as long as an operation takes; shorter when a kill came too late
+SPAN_S = 6.0  # about as long as an operation takes; shorter when a kill came too late
 SWITCH_S = 0.2
-SLOW_S = 1.2  # a command outlives the start of the next daemon
-LIMIT_S = 4.5
+SLOW_S = 0.8
+LIMIT_S = 4.0
+LONG_LIMIT_S = 15.0  # outlives the start of a daemon on a busy machine
 KILL_AFTER_S = 1.0  # the margin for a proxy on a busy machine, which starts an agent late
 FENCING: Table = {
     "off_status_delay": "500ms",
     "off_status_retries": 40,
     "on_status_delay": "500ms",
     "on_status_retries": 40,
-    "agent_timeout": f"{LIMIT_S}s",
     "status_timeout": f"{LIMIT_S}s",
     "kill_after": f"{KILL_AFTER_S}s",
     "confirm_gap": "200ms",
@@ -67,6 +67,7 @@ class Scene:
     machine: Machine
     bmc: Bmc
     book: AgentBook
+    limit_s: float
     span_s: float = SPAN_S
 
     def said(self, event: str, after: int) -> bool:
@@ -88,7 +89,7 @@ class Scene:
 
 
 @contextmanager
-def scene(directory: Path) -> Iterator[Scene]:
+def scene(directory: Path, *, limit_s: float = LIMIT_S) -> Iterator[Scene]:
     directory.mkdir()
     site = Site(directory)
     try:
@@ -99,11 +100,15 @@ def scene(directory: Path) -> Iterator[Scene]:
         site.watch(machine, [bmc.agent()])
         book = AgentBook(directory / "agents", slow_s=SLOW_S)
         book.write()
-        fencing = {**FENCING, "agent_dir": str(book.directory)}
+        fencing = {
+            **FENCING,
+            "agent_timeout": f"{limit_s}s",
+            "agent_dir": str(book.directory),
+        }
         daemon = site.configure({**QUICK, "fencing": fencing})
         daemon.start(within_s=60)
         daemon.wait_status(proxy.name, "up", within_s=30)
-        yield Scene(daemon, machine, bmc, book)
+        yield Scene(daemon, machine, bmc, book, limit_s)
     finally:
         site.close()
 
@@ -152,7 +157,7 @@ def assert_power(scene: Scene, commands: int, executions: int) -> None:
     assert scene.bmc.powered()
     assert scene.bmc.unexpected() == ""
     for one, following in pairwise(scene.book.executions()[executions:]):
-        ended = one.ended if one.ended is not None else one.began + LIMIT_S + KILL_AFTER_S
+        ended = one.ended if one.ended is not None else one.began + scene.limit_s
         assert following.began > ended, f"{following} began while {one} was running"
 
 
@@ -213,3 +218,22 @@ def test_kill_9_at_random_instants_leaves_one_off_one_on_and_one_story(
         ]
         for story in played:
             story.result()
+
+
+def test_an_off_that_hangs_on_its_proxy_is_waited_for_by_the_next_start(tmp_path: Path) -> None:
+    with scene(tmp_path / "site", limit_s=LONG_LIMIT_S) as stage:
+        daemon, machine, book = stage.daemon, stage.machine, stage.book
+        daemon.wait_status(machine.name, "up")
+        book.stick()
+        machine.kill()
+        eventually(lambda: book.executions("off"), within_s=20, what="the off is on its way")
+
+        daemon.kill()
+        book.unstick()
+        daemon.start()
+
+        closed = daemon.wait_record("fence.closed", within_s=60, host=machine.name)
+        daemon.wait_status(machine.name, "up")
+        assert len(book.executions("off")) == 2
+        assert_power(stage, 0, 0)
+        assert_one_story(stage, 0, closed["operation"])

@@ -23,10 +23,10 @@ from pmwatchd.core.model import (
     ProxySource,
 )
 from pmwatchd.errors import ProxyError
-from pmwatchd.io.agents import Catalogue, FenceAgents
+from pmwatchd.io.agents import FenceAgents
 from pmwatchd.io.local import LocalTransport
 from pmwatchd.ports import OUTPUT_LIMIT, Completed
-from tests.kit.parts import needs, program
+from tests.kit.parts import needs
 from tests.kit.proxy import Proxy
 from tests.kit.ssh import Build, candidate
 from tests.kit.waiting import eventually
@@ -301,52 +301,3 @@ async def test_an_agent_missing_on_a_real_proxy_is_the_proxys_failure(
         await agents.execute(AGENT, OFF, candidate(proxy))
 
     assert refused.value.result is ProxyResult.NOT_INSTALLED
-
-
-class TestDummyOfFenceAgents:
-    """Debian's own ``fence_dummy``, a real user of the fencing library."""
-
-    pytestmark = pytest.mark.skipif(
-        program("fence_dummy") is None,
-        reason="fence_dummy not installed (apt install fence-agents)",
-    )
-
-    def agents(self) -> FenceAgents:
-        return FenceAgents(
-            agent_dir="/usr/sbin",
-            fencing=Fencing,
-            ssh=Script(),
-            local=LocalTransport("/usr/sbin"),
-            catalogue=Catalogue(tell=print),
-        )
-
-    async def test_a_reading_is_understood(self) -> None:
-        dummy = FenceAgent(name="dummy", type="dummy", address="", options={"type": "fail"})
-
-        reply = await self.agents().execute(dummy, STATUS, ENGINE)
-
-        assert (reply.result, reply.power) == (AgentResult.OK, PowerStatus.ON)
-
-    async def test_an_option_that_it_does_not_know_is_not_sent(
-        self, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        dummy = FenceAgent(
-            name="dummy", type="dummy", address="10.0.0.1", options={"type": "fail", "kg": CANARY}
-        )
-
-        reply = await self.agents().execute(dummy, STATUS, ENGINE)
-
-        told = capsys.readouterr().out
-        assert (reply.result, reply.power) == (AgentResult.OK, PowerStatus.ON)
-        assert [told.count(f"'option': '{name}'") for name in ("ip", "kg")] == [1, 1]
-        assert CANARY not in told
-
-    async def test_a_failure_is_shown_by_its_error_line_not_by_warnings(self) -> None:
-        dummy = FenceAgent(
-            name="dummy", type="dummy", address="", options={"type": "fail", "power_timeout": "1"}
-        )
-
-        reply = await self.agents().execute(dummy, OFF, ENGINE)
-
-        assert (reply.result, reply.exit_code) == (AgentResult.ERROR, 1)
-        assert reply.text.startswith("ERROR: ")

@@ -10,7 +10,7 @@ from tests.kit.parts import program
 
 _WRAPPER = """\
 #!/bin/sh
-# The real agent, slow in its commands as behind a busy network, with a book of executions.
+# The real agent with a book of its executions; its off is as slow as behind a busy network.
 [ $# -eq 0 ] || exec {real} "$@"
 options=$(cat)
 action=${{options#action=}}
@@ -19,8 +19,10 @@ action=${{action%%
 note() {{
     echo "$(date +%s.%N) $$ $1 ${{action:-none}} ${{SSH_CONNECTION##* }}" >>{book}
 }}
+pause={slow_s}
+[ ! -e {stuck} ] || pause=600
 note began
-case $action in off | on) sleep {slow_s} ;; esac
+[ "$action" != off ] || sleep $pause
 printf '%s\\n' "$options" | {real}
 code=$?
 note ended
@@ -53,7 +55,7 @@ class AgentBook:
     A directory of agents with ``fence_ipmilan`` in it.
 
     Attributes:
-        slow_s: How long a command takes before it reaches the device.
+        slow_s: How long an off takes before it reaches the device.
     """
 
     directory: Path
@@ -65,10 +67,25 @@ class AgentBook:
         agent = self.directory / "fence_ipmilan"
         agent.write_text(
             _WRAPPER.format(
-                real=program("fence_ipmilan"), book=self.directory / "book", slow_s=self.slow_s
+                real=program("fence_ipmilan"),
+                book=self.directory / "book",
+                stuck=self._stuck,
+                slow_s=self.slow_s,
             )
         )
         agent.chmod(0o755)
+
+    @property
+    def _stuck(self) -> Path:
+        return self.directory / "stuck"
+
+    def stick(self) -> None:
+        """Let every off from now on hang before it reaches the device."""
+        self._stuck.touch()
+
+    def unstick(self) -> None:
+        """Let every off from now on get through; one that hangs already stays."""
+        self._stuck.unlink()
 
     def executions(self, *actions: str) -> list[Execution]:
         """Every execution with one of these actions, or all, in the order of their beginning."""

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
@@ -30,6 +30,7 @@ def main() -> int:
     parser.add_argument("--start", type=int, default=0, help="the first of them")
     parser.add_argument("--jobs", type=int, default=1, help="processes")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
+    parser.add_argument("--skip", type=int, action="append", default=[], help="leave a seed out")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
     parser.add_argument("--bugs", action="store_true", help="try the deliberate bugs")
     asked = parser.parse_args()
@@ -37,7 +38,8 @@ def main() -> int:
         return _bugs(range(asked.start, asked.start + asked.seeds), asked.jobs)
     if asked.seed is not None:
         return _tell(asked.seed, asked.without, smaller=asked.shrink)
-    return _many(range(asked.start, asked.start + asked.seeds), asked)
+    seeds = range(asked.start, asked.start + asked.seeds)
+    return _many([seed for seed in seeds if seed not in asked.skip], asked)
 
 
 def _say(words: str) -> None:
@@ -55,7 +57,7 @@ def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
     return bool(result.violations)
 
 
-def _many(seeds: range, asked: argparse.Namespace) -> int:
+def _many(seeds: Sequence[int], asked: argparse.Namespace) -> int:
     began = time.monotonic()
     total = _Total()
     for result in _results(seeds, asked.jobs, frozenset(asked.without)):
@@ -69,7 +71,7 @@ def _many(seeds: range, asked: argparse.Namespace) -> int:
     return bool(total.failed)
 
 
-def _results(seeds: range, jobs: int, without: frozenset[str]) -> Iterator[Result]:
+def _results(seeds: Sequence[int], jobs: int, without: frozenset[str]) -> Iterator[Result]:
     if jobs == 1:
         yield from (Site(seed, without=without).run() for seed in seeds)
         return
@@ -83,7 +85,7 @@ def _bugs(seeds: range, jobs: int) -> int:
     catches = hunt(seeds, jobs)
     width = max(len(catch.mutant.name) for catch in catches)
     for catch in catches:
-        caught = f"{catch.rule} (seed {seeds.start + catch.seeds - 1}): {catch.what}"
+        caught = f"{catch.rule} (after {catch.seeds} seeds): {catch.what}"
         _say(f"{catch.mutant.name:{width}}  {caught if catch.rule else 'NOT CAUGHT'}")
     missed = [catch for catch in catches if catch.rule in {"", "does not run"}]
     _say(f"{len(catches) - len(missed)} of {len(catches)} deliberate bugs were caught")

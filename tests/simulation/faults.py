@@ -16,12 +16,15 @@ from typing import TYPE_CHECKING
 from pmwatchd.core.model import Host, Probe, ProbeType
 from tests.simulation import people
 from tests.simulation.chance import source
-from tests.simulation.iron import Device, Machine
+from tests.simulation.hardware import Device, Machine
 from tests.simulation.layout import ENGINE_HOST
 from tests.simulation.moods import Moods
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
+
+DOWNTIMES_S = (0.05, 0.1, 0.5, 5.0, 40.0)
+"""How long a daemon is away; a short while finds what the one before has left running."""
 
 Strike = Callable[["Site", Random], None]
 
@@ -176,20 +179,20 @@ def _disk_slow(site: Site, rng: Random) -> None:
 
 
 def _kill(site: Site, rng: Random) -> None:
-    site.downtime_s = rng.choice([0.1, 1.0, 5.0, 40.0])
+    site.downtime_s = rng.choice(DOWNTIMES_S)
     if site.daemon is not None:
         site.daemon.lifeline.kill()
 
 
 def _kill_between(site: Site, rng: Random) -> None:
     """Kill it after so many more effects, of which a quiet daemon has few and a busy one many."""
-    site.downtime_s = rng.choice([0.1, 1.0, 5.0, 40.0])
+    site.downtime_s = rng.choice(DOWNTIMES_S)
     if site.daemon is not None:
         site.daemon.lifeline.kill_after = rng.randint(1, 60)
 
 
 def _terminate(site: Site, rng: Random) -> None:
-    site.downtime_s = rng.choice([0.1, 1.0, 5.0, 40.0])
+    site.downtime_s = rng.choice(DOWNTIMES_S)
     if site.daemon is not None:
         site.daemon.terminate()
 

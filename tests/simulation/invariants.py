@@ -10,74 +10,22 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
 
 from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus, Rules
 from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation
 from pmwatchd.core.verdict import power_of
 from pmwatchd.ports import Completed, Remembered
 from tests.simulation.disk import Disk
-from tests.simulation.iron import Execution, Iron, Switch
+from tests.simulation.hardware import Execution, Switch
+from tests.simulation.iron import Iron
 from tests.simulation.loop import World
 from tests.simulation.story import Story
+from tests.simulation.truth import Believer, Life, Reading, Track, Violation
 
 EPS_S = 1e-6
 
 Place = tuple[str, str]
 """An agent: the name of its host and its own."""
-
-
-class Believer(Protocol):
-    """Persons: what they asked for and were promised."""
-
-    def maintains(self, host: str) -> bool:
-        """Whether a person was promised that this host is left alone."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """A rule that was broken, and how."""
-
-    at: float
-    rule: str
-    what: str
-
-
-@dataclass(slots=True)
-class Track:
-    """What is known of one operation from its orders."""
-
-    id: str
-    host: Host
-    action: Action
-    cause: Cause
-    opened_at: float
-    proven_off: bool = False
-    restoring: bool = False
-    wants_on: bool = False
-    outcome: Outcome | None = None
-    closed_at: float | None = None
-
-
-@dataclass(slots=True)
-class Reading:
-    """A status that was delivered, and when it was taken."""
-
-    began_at: float
-    power: PowerStatus
-
-
-@dataclass(slots=True)
-class Life:
-    """What holds since the daemon's last start."""
-
-    started_at: float = 0.0
-    rules: Rules = field(default_factory=Rules)
-    resumed_at: float = -1e9
-    heard: set[str] = field(default_factory=set)
-    failed_at: dict[str, float] = field(default_factory=dict)
 
 
 class Witness:
@@ -164,6 +112,15 @@ class Witness:
                     self._orders_off(order)
                 case _:
                     pass
+
+        for order in orders:
+            if isinstance(order, SaveOperation) and order.outcome is not None:
+                self._ends(self.tracks[order.id])
+
+    def _ends(self, track: Track) -> None:
+        """An operation that sent off goes on to on, by one way or the other."""
+        if track.sent_off and not (track.proven_off or track.restoring):
+            self.broke("S4 restoring", f"{track.id} sent off, proved nothing, and ends")
 
     def _saved(self, saved: SaveOperation) -> None:
         track = self.tracks.get(saved.id)
@@ -274,7 +231,9 @@ class Witness:
         track = self.tracks[act.operation]
         if track.closed_at is not None:
             self.broke("S3", f"{act.action} for {act.operation}, which has ended")
-        if execution.action is FenceAction.ON:
+        if execution.action is FenceAction.OFF:
+            track.sent_off = True
+        else:
             self._on_sent[place].add(track.id)
             if not (track.proven_off or track.restoring or track.wants_on):
                 self.broke("S3 off before on", f"{track.id} sends on to {place}, off not proven")

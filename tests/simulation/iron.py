@@ -8,134 +8,19 @@ lives here, in the world, and goes on whatever becomes of the daemon.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from random import Random
 from typing import Protocol
 
 from pmwatchd.core.model import FenceAction, PowerStatus
 from pmwatchd.ports import Completed
-from tests.simulation.loop import Appointment, World
-from tests.simulation.moods import Moods
+from tests.simulation.hardware import Device, Execution, Machine, Switch
+from tests.simulation.loop import World
 from tests.simulation.story import Story
 
 LOCK_AFTER = 4
 """Wrong passwords until a device locks the account."""
 
 LOCKED_S = 90.0
-
-
-@dataclass(slots=True, eq=False)
-class Switch:
-    """One thing that carries current or does not: an outlet, or the power of a chassis."""
-
-    name: str
-    machine: Machine
-    on: bool = True
-    changed_at: float = -1e9
-
-    @property
-    def power(self) -> PowerStatus:
-        """The truth."""
-        return PowerStatus.ON if self.on else PowerStatus.OFF
-
-
-@dataclass(slots=True, eq=False)
-class Machine:
-    """
-    The hardware of one host and the system that runs on it.
-
-    Attributes:
-        state: ``up``, ``hung``, ``booting`` or ``down``.
-        boot_s: How long it boots; None: it never comes up.
-        stays_off: Its chassis stays off when the feeds come back.
-    """
-
-    name: str
-    chassis: Switch | None = None
-    feeds: list[Switch] = field(default_factory=list)
-    state: str = "up"
-    boot_s: Callable[[], float | None] = lambda: 5.0
-    booting: Appointment | None = None
-    stays_off: bool = False
-    moods: Moods = field(default_factory=Moods)
-
-    @property
-    def fed(self) -> bool:
-        """Whether any feed has power."""
-        return not self.feeds or any(feed.on for feed in self.feeds)
-
-    @property
-    def powered(self) -> bool:
-        """Whether it can run anything at all."""
-        return self.fed and (self.chassis is None or self.chassis.on)
-
-    @property
-    def answers(self) -> bool:
-        """Whether its system is alive."""
-        return self.powered and self.state == "up"
-
-
-@dataclass(slots=True, eq=False)
-class Device:
-    """
-    A BMC or a PDU.
-
-    Attributes:
-        late_s: It switches so long after it took a command.
-        stale_s: It reports the old state for so long after it switched.
-        refuses_off: *off* is an error where it is off already.
-        host: A BMC dies with the feeds of this machine.
-        dark: It cannot be reached while its machine has no power.
-        wrong: Wrong passwords in a row.
-    """
-
-    address: str
-    plugs: dict[str, Switch] = field(default_factory=dict)
-    late_s: float = 0.0
-    stale_s: float = 0.0
-    refuses_off: bool = False
-    host: Machine | None = None
-    dark: bool = False
-    moods: Moods = field(default_factory=Moods)
-    wrong: int = 0
-    running: list[Execution] = field(default_factory=list)
-    pending: dict[str, Appointment] = field(default_factory=dict)
-
-    @property
-    def reachable(self) -> bool:
-        """Whether anybody can talk to it."""
-        if "unreachable" in self.moods:
-            return False
-        if self.host is None:
-            return True
-        return self.host.powered if self.dark else self.host.fed
-
-
-@dataclass(slots=True, eq=False)
-class Execution:
-    """One agent at work on one proxy."""
-
-    number: int
-    proxy: str
-    device: Device
-    plug: str
-    action: FenceAction
-    started_at: float
-    limit_s: float
-    kill_s: float
-    on_end: Callable[[Completed], None] | None
-    exit_code: int = 0
-    stdout: str = ""
-    stderr: str = ""
-    read: PowerStatus = PowerStatus.UNKNOWN
-    landed: bool = False
-    over: bool = False
-    ahead: list[Appointment] = field(default_factory=list)
-
-    @property
-    def switch(self) -> Switch:
-        """What it is about."""
-        return self.device.plugs[self.plug]
 
 
 class Observer(Protocol):

@@ -19,7 +19,8 @@ from pmwatchd.core.model import (
     Switches,
 )
 from pmwatchd.core.proxies import complete
-from tests.simulation.iron import Device, Iron, Machine, Switch
+from tests.simulation.hardware import Device, Machine, Switch
+from tests.simulation.iron import Iron
 
 ENGINE_HOST = "engine-host"
 SHAPES = ("bmc", "bmc", "bmc+pdu", "pdu+bmc", "dual", "bmc+dual", "dual+bmc", "mixed", "eight")

@@ -18,7 +18,8 @@ from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
 from pmwatchd.core.model import Candidate, Host, ProbeResult, ProxyResult, ProxySource
 from pmwatchd.errors import ProxyError
 from pmwatchd.ports import Completed
-from tests.simulation.iron import Execution, Iron
+from tests.simulation.hardware import Execution
+from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
 from tests.simulation.loop import VirtualLoop
 from tests.simulation.moods import Moods

@@ -17,13 +17,15 @@ from tests.simulation.chance import source
 from tests.simulation.daemon import Daemon, Surroundings
 from tests.simulation.disk import Disk
 from tests.simulation.endings import judge
-from tests.simulation.invariants import Violation, Witness
-from tests.simulation.iron import Iron, Machine
+from tests.simulation.hardware import Machine
+from tests.simulation.invariants import Witness
+from tests.simulation.iron import Iron
 from tests.simulation.layout import by_plug, lay_out
 from tests.simulation.loop import World
 from tests.simulation.network import Net
 from tests.simulation.people import People
 from tests.simulation.story import Story
+from tests.simulation.truth import Violation
 
 STORM_S = 600.0
 CALM_S = 900.0

@@ -18,6 +18,7 @@ from collections.abc import Callable, Mapping
 from pmwatchd import ports
 from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
 from pmwatchd.core.model import Host, Probe, ProbeResult, ProbeType
+from pmwatchd.core.orders import Record
 from pmwatchd.io.heartbeat.asking import Asking
 from pmwatchd.io.heartbeat.beat import Beat, Watched
 from pmwatchd.io.heartbeat.faults import FaultLog
@@ -40,6 +41,7 @@ class Scheduler:
         listen: Takes changes and misses; must not wait. What it raises ends :meth:`run`.
         meter: Counts heartbeats, and how late they begin.
         clock: Seconds, monotonic.
+        tell: Tells a local fault, rarely; without it the fault is only logged.
     """
 
     def __init__(
@@ -48,12 +50,13 @@ class Scheduler:
         listen: Callable[[HeartbeatsHeard], None],
         meter: ports.Meter,
         clock: Callable[[], float],
+        tell: Callable[[Record], None] | None = None,
     ) -> None:
         self._meter = meter
         self._clock = clock
         self._asking = Asking(self._rouse)
         self._report = Report(listen)
-        self._faults = FaultLog()
+        self._faults = FaultLog(tell)
         self._sockets_max = descriptors_max()
         self._watched: dict[str, Watched] = {}
         self._rounds: Wheel[Watched] = Wheel()

@@ -1,0 +1,61 @@
+"""What the witness keeps: operations, readings, and what holds in one life of the daemon."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from pmwatchd.core.model import Action, Cause, Host, Outcome, PowerStatus, Rules
+
+
+class Believer(Protocol):
+    """Persons: what they asked for and were promised."""
+
+    def maintains(self, host: str) -> bool:
+        """Whether a person was promised that this host is left alone."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """A rule that was broken, and how."""
+
+    at: float
+    rule: str
+    what: str
+
+
+@dataclass(slots=True)
+class Track:
+    """What is known of one operation from its orders."""
+
+    id: str
+    host: Host
+    action: Action
+    cause: Cause
+    opened_at: float
+    proven_off: bool = False
+    restoring: bool = False
+    sent_off: bool = False
+    wants_on: bool = False
+    outcome: Outcome | None = None
+    closed_at: float | None = None
+
+
+@dataclass(slots=True)
+class Reading:
+    """A status that was delivered, and when it was taken."""
+
+    began_at: float
+    power: PowerStatus
+
+
+@dataclass(slots=True)
+class Life:
+    """What holds since the daemon's last start."""
+
+    started_at: float = 0.0
+    rules: Rules = field(default_factory=Rules)
+    resumed_at: float = -1e9
+    heard: set[str] = field(default_factory=set)
+    failed_at: dict[str, float] = field(default_factory=dict)
