@@ -209,11 +209,11 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
     Go on, wait, or give up.
 
     A host that answers is left alone.  A hold ends a new operation; a resumed
-    one, which may not be forgotten, waits for it to end.
+    one waits for what time ends, like the startup hold and its grace period.
     """
     if event.result is ProbeResult.ALIVE:
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
-    if event.held and not operation.resumed:
+    if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
     if event.held or event.result is ProbeResult.LOCAL_FAULT:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))

@@ -29,11 +29,13 @@ class Looked:
 
     Attributes:
         held: Why not to go on, in words; empty when nothing forbids it.
+        lasting: Time alone does not end what forbids it.
     """
 
     turn: int
     result: ProbeResult
     held: tuple[str, ...] = ()
+    lasting: bool = False
 
 
 @dataclass(frozen=True, slots=True)

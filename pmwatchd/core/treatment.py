@@ -32,7 +32,7 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         machine.fingerprint = machine.host.fingerprint
     upkeep.enter(site, machine, watching.step(machine.host, machine.watch, sign, now), now)
     if watching.never_answered(machine.host, machine.watch, now):
-        reason = "it has never answered at its present address with its present probes"
+        reason = "it has not answered at its present address with its present probes"
         upkeep.alert(site, machine, Alert.UNFENCED, reason, now)
     if isinstance(sign, Answered):
         machine.failures, machine.retry_at, machine.left_off = 0, None, False
@@ -55,12 +55,14 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
 def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
     verdicts = _verdicts(site, machine, now)
+    lasting = any(verdict.until_at is None for verdict in verdicts)
     if not machine.silent:
         reason = f"the host is {watching.liveness(machine.watch)}"
         verdicts = (*verdicts, holds.Verdict(HoldName.LAST_LOOK, reason))
+        lasting = lasting or isinstance(machine.watch, watching.Unknown)
     _show_holds(site, machine, verdicts, now)
     held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
-    operate.fence_step(site, machine, Looked(event.turn, event.result, held), now)
+    operate.fence_step(site, machine, Looked(event.turn, event.result, held, lasting), now)
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:

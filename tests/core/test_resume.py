@@ -141,6 +141,37 @@ def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None
     assert scene.commands() == ["off", "off", "on"]
 
 
+def halfway() -> Scene:
+    """Killed after one of two supplies went off; the other one had not been told yet."""
+    before = dying(agent("a"), agent("b"))
+    before.boots = False
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene = killed_when(before, "fence.intended")
+    scene.boots = False
+    scene.run(FENCING.over_s(FenceAction.OFF) - 1)
+    return scene
+
+
+def test_a_continued_off_that_a_maintenance_stops_brings_back_what_is_off() -> None:
+    scene = halfway()
+    asked = MaintenanceRequested(request=1, host="node7", by="ann", reason="disk")
+    scene.put(asked)
+    scene.run(60)
+
+    assert scene.outcomes() == ["cancelled"]
+    assert scene.switches["node7", "a"].power is PowerStatus.ON
+
+
+def test_a_continued_off_of_a_host_that_became_unknown_brings_back_what_is_off() -> None:
+    scene = halfway()
+    moved = replace(scene.hosts["node7"], address="10.0.9.9")
+    scene.load(moved)
+    scene.run(60)
+
+    assert scene.outcomes() == ["cancelled"]
+    assert scene.switches["node7", "a"].power is PowerStatus.ON
+
+
 def test_a_restoring_operation_goes_on_restoring() -> None:
     before = dying(agent("a"), agent("b"))
     before.boots = False

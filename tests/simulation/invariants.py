@@ -159,7 +159,7 @@ class Witness:
         track = self.tracks[act.operation]
         if track.cause is not Cause.AUTOMATIC:
             return
-        now, host = self._world.now, track.host
+        now, host = self._world.now, self._known[act.host]
         answers = [at for (name, _), at in self._heard_at.items() if name == act.host]
         grace_s = host.grace.period_s + host.extra_grace_s
         wrongs: list[str] = []
@@ -168,7 +168,7 @@ class Witness:
         stood_s = now - self.life.resumed_at
         if stood_s < grace_s - EPS_S and max(answers, default=now) < self.life.resumed_at:
             wrongs.append(f"the daemon itself stood still until {stood_s:.2f} s ago")
-        if (act.host, host.fingerprint) not in self._heard_at:
+        if (act.host, track.host.fingerprint) not in self._heard_at:
             wrongs.append("it never answered there")
         if act.host not in self.life.heard:
             since_s = now - self.life.started_at
