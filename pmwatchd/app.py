@@ -71,8 +71,6 @@ def run(file: Path, *, accept_empty_journal: bool = False) -> int:
         ConfigError: The main file is faulty.
         PmwatchdError: The journal, a socket or a capability is missing.
     """
-    # A reload asked for too early means nothing yet; by default it would end the process.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     configuration = config.load(file)
     settings = configuration.settings
     kind = settings.log.format

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from pmwatchd.errors import ConfigError, Fault, PmwatchdError
 )
 def run(config: Path, *, accept_empty_journal: bool) -> int:
     """Run the daemon, until SIGTERM."""
+    # A reload asked for before there is anything to reload must not end the process.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from pmwatchd import app  # noqa: PLC0415 - see above
 
     try:

@@ -59,6 +59,9 @@ _OURS = {
     "plug": "the daemon sets it from `plug`",
     "port_as_ip": "it would replace the address by the plug",
     "nodename": "the daemon names the outlet by `plug` alone",
+    "delay": "the agent would sleep between our last look at the host and its command",
+    "help": "the agent would only tell how it is used",
+    "version": "the agent would only tell its version",
     "missing_as_off": "it claims that an outlet is off which was not even found",
 }
 _RUNS_OR_WRITES = frozenset({"exec", "logfile", "runonfail", "runonwarn", "ssh_options"})

@@ -86,7 +86,7 @@ def test_secure_means_ssh_or_ssl_depending_on_the_type(agent_type: str | None, n
         *("action", "option", "Option", "ACTION", " action "),
         *("ip", "ipaddr", "address", "ipport", "username", "login", "password", "passwd"),
         *("plug", "port", "slot", "port_as_ip", "port-as-ip", "nodename"),
-        "missing_as_off",
+        *("missing_as_off", "delay", "help", "version"),
         *("password_script", "passwd_script", "password-script", "SNMP-PRIV-PASSWD-SCRIPT"),
         *("ipmitool_path", "sudo-path", "debug_file", "debug", "status_file", "identity_file"),
         *("exec", "ssh_options", "ssh-options", "runonfail", "logfile"),
