@@ -92,6 +92,7 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     if machine.fingerprint != machine.host.fingerprint:
         machine.seen = False
         machine.watch = watching.Unknown(now)
+    machine.watch = watching.redefined(machine.host, machine.watch, now)
     known = {agent.name for agent in machine.host.power_management.agents}
     machine.missing &= known
     protect(site, machine, now)

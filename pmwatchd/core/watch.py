@@ -120,6 +120,16 @@ def power_on(host: Host, now: float) -> Booting:
     return Booting(now, until_at=now + host.boot_timeout_s)
 
 
+def redefined(host: Host, watch: Watch, now: float) -> Watch:
+    """Give a host that is now allowed a longer silence the rest of it."""
+    match watch:
+        case NonResponsive():
+            longer = Connecting(watch.since_at, watch.base_at, failures=host.grace.failures)
+            return longer if now < grace_ends_at(host, longer) else watch
+        case _:
+            return watch
+
+
 def deadline(host: Host, watch: Watch) -> float | None:
     """When time alone changes the state, or None."""
     match watch:

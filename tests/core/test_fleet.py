@@ -229,6 +229,20 @@ def test_a_host_that_keeps_its_address_and_probes_keeps_its_state() -> None:
     assert scene.status() == "up"
 
 
+@pytest.mark.parametrize(("period_s", "commands"), [(120.0, []), (15.0, ["off", "on"])])
+def test_a_longer_grace_counts_for_a_host_whose_old_one_is_over_a_shorter_changes_nothing(
+    period_s: float, commands: list[str]
+) -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("watch.non_responsive")
+    scene.load(replace(NODE, grace=Grace(period_s=period_s)))
+    scene.run(30)
+
+    assert scene.commands() == commands
+
+
 def test_a_changed_address_leads_back_to_unknown() -> None:
     scene = Scene(NODE)
     scene.run(10)

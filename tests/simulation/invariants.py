@@ -200,12 +200,15 @@ class Witness:
 
     def acted(self, act: RunAgent) -> None:
         """An act is carried out: its intent must be durable, or the disk is known to be behind."""
+        if act.operation not in self.tracks:
+            return  # a question, which needs no operation
+        ended = act.operation in self._disk.closed and act.action is FenceAction.STATUS
+        if act.operation not in self._disk.open and not ended:
+            self.broke("journal", f"{act.action} of {act.operation}, which is not open on disk")
         if act.action is FenceAction.STATUS:
             return
         self._acts[act.host, act.agent.name] = act
-        if act.operation not in self._disk.open:
-            self.broke("journal", f"{act.action} of {act.operation}, which is not open on disk")
-        elif (act.operation, act.turn) not in self._disk.intents and not self._disk.behind:
+        if (act.operation, act.turn) not in self._disk.intents and not self._disk.behind:
             self.broke("journal", f"{act.action} of {act.operation} before its intent is durable")
 
     # the iron ----------------------------------------------------------------------------

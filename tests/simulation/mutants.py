@@ -76,10 +76,10 @@ MUTANTS = (
         "bring_back = False",
     ),
     Mutant(
-        "a restart does not wait for what may still run",
-        "core/resume.py",
-        "return float(value) if isinstance(value, int | float) else 0.0",
-        "return 0.0",
+        "a device is not held for what may still run",
+        "devices.py",
+        "switch.held_until = max(switch.held_until, until_at)",
+        "switch.held_until = min(switch.held_until, until_at)",
     ),
     Mutant(
         "a restart forgets open operations",

@@ -13,7 +13,7 @@ from tests.simulation.chunk import run_chunk
 from tests.simulation.mutants import MUTANTS, Mutant
 
 CHUNKS = 8
-SEEDS = 240
+SEEDS = 160
 
 
 @pytest.mark.parametrize("chunk", range(CHUNKS))
