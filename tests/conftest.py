@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,3 +21,7 @@ def site(tmp_path: Path) -> Iterator[Site]:
         place.close()
         if place.daemon is not None and place.daemon.log.exists():
             print(place.daemon.log.read_text(errors="replace"))  # noqa: T201 - pytest shows it on failure
+
+
+# In the background of a script SIGINT is ignored, by every program that we start as well.
+signal.signal(signal.SIGINT, signal.default_int_handler)
