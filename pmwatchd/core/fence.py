@@ -161,7 +161,8 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     if operation.vouched and operation.phase is not Phase.ON and not _commanded(operation):
         return _off_vouched(operation, operation.vouched, fencing, now)
     stage, wishes = stages.advance(operation.stage, fencing, now)
-    operation = replace(operation, stage=stage, turn=stage.turn)
+    if stage is not operation.stage:
+        operation = replace(operation, stage=stage, turn=stage.turn)
     orders = tell.orders(operation, wishes)
     if operation.phase is Phase.ON:
         move = _on_stage_stands(operation, stage, fencing, now)

@@ -2,9 +2,9 @@
 The only aggregate: routes events to machines and collects their orders.
 
 ``step(event, now) -> orders`` with :meth:`Fleet.next_deadline` beside it is
-all that the engine needs.  A healthy host costs nothing here: only restless
-machines (silent, booting, in an operation, with something to wait for) are
-looked at when time passes.
+all that the engine needs.  A healthy host costs nothing here: only machines
+that wait for something (silent, booting, in an operation, in a maintenance)
+are looked at when time passes, and only when they are due.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Fleet:
         self._memories = dict(memories or {})
         self._orphans = {saved.host: saved for saved in operations}
         self._machines: dict[str, Machine] = {}
-        self._restless: set[str] = set()
+        self._due_at: dict[str, float] = {}
         self._queries: dict[str, requests.Query] = {}
 
     def step(self, event: Event, now: float) -> list[Order]:
@@ -82,7 +82,7 @@ class Fleet:
                 for silent in event.silent:
                     self._sense(silent.host, silent, now)
             case DeadlineReached():
-                for name in sorted(self._restless):
+                for name in sorted(name for name, at in self._due_at.items() if at <= now):
                     self._settle(self._machines[name], now)
             case AgentReplied():
                 self._replied(event, now)
@@ -101,11 +101,9 @@ class Fleet:
                 self._request(event, now)
         return site.orders
 
-    def next_deadline(self, now: float) -> float | None:
+    def next_deadline(self) -> float | None:
         """When ``DeadlineReached`` has something to do, or None."""
-        machines = (self._machines[name] for name in self._restless)
-        due = (treatment.deadline(self._site, machine, now) for machine in machines)
-        return min((at for at in due if at is not None), default=None)
+        return min(self._due_at.values(), default=None)
 
     # events ------------------------------------------------------------------------------
 
@@ -116,7 +114,7 @@ class Fleet:
             self._settle(machine, now)
 
     def _settle(self, machine: Machine, now: float) -> None:
-        """Let time pass for one machine, save what changed, and see whether it is restless."""
+        """Let time pass for one machine, save what changed, and note when it is due again."""
         treatment.attend(self._site, machine, now)
         self._save(machine, now)
         name = machine.name
@@ -127,10 +125,11 @@ class Fleet:
             self._site.serving[name] = machine.host
         else:
             self._site.serving.pop(name, None)
-        if treatment.deadline(self._site, machine, now) is None:
-            self._restless.discard(name)
+        due_at = treatment.deadline(self._site, machine, now)
+        if due_at is None:
+            self._due_at.pop(name, None)
         else:
-            self._restless.add(name)
+            self._due_at[name] = due_at
 
     def _save(self, machine: Machine, now: float) -> None:
         memory = machine.memory(now)
@@ -181,7 +180,7 @@ class Fleet:
         for machine in self._machines.values():
             if machine.operation is not None and machine.operation.id in event.unopened:
                 machine.operation = machine.saved_operation = None
-                self._restless.add(machine.name)
+                self._due_at[machine.name] = now
 
     # inventory ---------------------------------------------------------------------------
 
@@ -254,7 +253,7 @@ class Fleet:
         if machine.saved is not None:
             self._memories[machine.name] = machine.saved
         del self._machines[machine.name]
-        self._restless.discard(machine.name)
+        self._due_at.pop(machine.name, None)
         self._site.serving.pop(machine.name, None)
 
     def _tell_orphans(self, now: float) -> None:

@@ -267,6 +267,12 @@ class PowerManagement:
     enabled: bool = True
     agents: tuple[FenceAgent, ...] = ()
     proxies: tuple[str, ...] = ()
+    groups: tuple[tuple[FenceAgent, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        orders = sorted({agent.order for agent in self.agents})
+        groups = (tuple(a for a in self.agents if a.order == order) for order in orders)
+        object.__setattr__(self, "groups", tuple(groups))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -317,10 +323,7 @@ class Host:
     @property
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:
         """Agents by ascending order; those of equal order are one concurrent group."""
-        orders = sorted({agent.order for agent in self.power_management.agents})
-        return tuple(
-            tuple(a for a in self.power_management.agents if a.order == order) for order in orders
-        )
+        return self.power_management.groups
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

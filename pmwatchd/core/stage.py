@@ -221,6 +221,8 @@ def advance(stage: Stage, fencing: Fencing, now: float) -> tuple[Stage, list[Wis
         asked = replace(member, step=following, turn=turn, sent=sent)
         members.append(asked)
         wishes.append(Wish(asked, action, stage.cleared_at))
+    if not wishes:
+        return stage, wishes
     spent = any(wish.action is FenceAction.OFF for wish in wishes)
     cleared_at = None if spent else stage.cleared_at
     return replace(stage, members=tuple(members), turn=turn, cleared_at=cleared_at), wishes

@@ -87,11 +87,16 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
     if machine.operation is not None:
         instants.append(fence.deadline(machine.operation, site.rules.fencing))
     elif machine.silent:
-        instants.append(now + JUDGE_EVERY_S)
+        instants.append(_next_judgement_at(now))
     if machine.maintenance is not None:
         instants.append(machine.maintenance.until_at)
     instants += [machine.quiet_until, machine.retry_at, powerwatch.deadline(machine)]
     return min((at for at in instants if at is not None), default=None)
+
+
+def _next_judgement_at(now: float) -> float:
+    """The same instant for all hosts that are silent together, so that one pass judges them."""
+    return (now // JUDGE_EVERY_S + 1) * JUDGE_EVERY_S
 
 
 def _forget_what_is_over(machine: Machine, now: float) -> None:

@@ -165,7 +165,7 @@ class Scene:
         """Let so much time pass."""
         until = self.now + for_s
         while True:
-            due = self.fleet.next_deadline(self.now)
+            due = self.fleet.next_deadline()
             at = min(until, max(due, self.now + 0.001) if due is not None else until)
             if self._later and self._later[0][0] <= at:
                 self.now, _, act = heapq.heappop(self._later)

@@ -44,7 +44,7 @@ def test_healthy_hosts_need_no_deadline() -> None:
     scene = Scene(*(host(f"n{number}", agent()) for number in range(50)))
     scene.run(10)
 
-    assert scene.fleet.next_deadline(scene.now) is None
+    assert scene.fleet.next_deadline() is None
     assert [view.host.name for view in scene.fleet.hosts()] == sorted(scene.hosts)
 
 

@@ -27,11 +27,11 @@ from tests.simulation.people import People
 from tests.simulation.story import Story
 from tests.simulation.truth import Violation
 
-STORM_S = 600.0
+STORM_S = 300.0
 CALM_S = 900.0
 """After the storm all is well for so long at most; a site that is well earlier ends its run."""
 
-LOOK_EVERY_S = 60.0
+LOOK_EVERY_S = 30.0
 
 
 @dataclass(slots=True)
