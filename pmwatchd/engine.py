@@ -39,6 +39,7 @@ from pmwatchd.core.orders import (
     RunAgent,
     SaveHost,
     SaveOperation,
+    SaveSite,
     Told,
 )
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
@@ -71,6 +72,8 @@ class _Pending:
             match entry.order:
                 case SaveOperation(id=name) | SaveHost(host=name):
                     self.saves[type(entry.order), name] = entry
+                case SaveSite():
+                    self.saves[SaveSite, ""] = entry
                 case Told():
                     self.records.append(entry)
         del self.records[:-PENDING_MAX]
@@ -212,7 +215,7 @@ class Engine:
                 case _:
                     pass
 
-    def _entry(self, order: Record | SaveOperation | SaveHost) -> Entry:
+    def _entry(self, order: Record | SaveOperation | SaveHost | SaveSite) -> Entry:
         at = self._clock.wall()
         if not isinstance(order, Record):
             return Entry(at=at, order=order)
@@ -366,4 +369,4 @@ def _not_sent(order: RunAgent) -> AgentReplied:
     )
 
 
-_DURABLE = (Record, SaveOperation, SaveHost)
+_DURABLE = (Record, SaveOperation, SaveHost, SaveSite)

@@ -13,8 +13,24 @@ from datetime import datetime
 from typing import Protocol
 
 from pmwatchd.core.events import PersonEvent
-from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, ProbeResult, Reply
-from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation, Told
+from pmwatchd.core.model import (
+    Candidate,
+    FenceAction,
+    FenceAgent,
+    Host,
+    Opinion,
+    ProbeResult,
+    Reply,
+)
+from pmwatchd.core.orders import (
+    Accepted,
+    PowerRead,
+    Refused,
+    SaveHost,
+    SaveOperation,
+    SaveSite,
+    Told,
+)
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 from pmwatchd.errors import Fault
 
@@ -39,6 +55,7 @@ class Remembered:
     sequence: int
     hosts: Mapping[str, SaveHost] = field(default_factory=dict)
     operations: tuple[SaveOperation, ...] = ()
+    site: SaveSite = field(default_factory=SaveSite)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +63,7 @@ class Entry:
     """One durable order with the wall-clock time it was given."""
 
     at: datetime
-    order: Told | SaveOperation | SaveHost
+    order: Told | SaveOperation | SaveHost | SaveSite
 
 
 class Journal(Protocol):
@@ -102,6 +119,34 @@ class Agents(Protocol):
         Raises:
             ProxyError: The proxy could not run it; nothing reached the device.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What somebody else said of a silent host, and in words why."""
+
+    opinion: Opinion
+    reason: str = ""
+
+
+class Inquiries(Protocol):
+    """Asks others about a silent host; nothing of it touches power, nothing of it raises."""
+
+    async def ask_witness(self, host: Host, witness: Candidate) -> Said:
+        """
+        Let a proxy try the host's probes from its own place in the network, within 2 s.
+
+        ``none`` where the witness cannot be asked, or has no way to ask.
+        """
+        ...
+
+    async def check_alive(self, host: Host, chain: Sequence[Candidate]) -> Said:
+        """Run the site's own command, here or on the first machine of *chain* that can."""
+        ...
+
+    async def fence_softly(self, host: Host, target: Candidate) -> str:
+        """Run the host's soft fencing command on itself; return "" or why it did not run."""
         ...
 
 

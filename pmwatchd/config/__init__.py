@@ -26,7 +26,8 @@ from pmwatchd.config.secrets import Reading, Secrets, credential_path
 from pmwatchd.config.settings import Settings, split_address
 from pmwatchd.config.sources import Loaded, load_settings
 from pmwatchd.config.values import SecretRef
-from pmwatchd.core.model import Host, Rules
+from pmwatchd.core.model import Host
+from pmwatchd.core.rules import Rules
 from pmwatchd.errors import ConfigError, Fault
 
 __all__ = [

@@ -22,7 +22,7 @@ from pmwatchd.config.values import (
     no_flag,
     reference,
 )
-from pmwatchd.core import model
+from pmwatchd.core import rules
 
 Count = Annotated[int, Field(ge=1, le=1000), BeforeValidator(no_flag)]
 
@@ -211,14 +211,14 @@ class Settings(BaseSettings):
         """Read nothing behind the caller's back."""
         return (init_settings,)
 
-    def rules(self) -> model.Rules:
+    def rules(self) -> rules.Rules:
         """What the core takes from all this."""
         fencing = self.fencing
-        return model.Rules(
-            startup_hold_s=self.safety.startup_hold,
+        return rules.Rules(
+            safety=rules.Safety(startup_hold_s=self.safety.startup_hold),
             ssh_user=self.ssh.user,
             ssh_port=self.ssh.port,
-            fencing=model.Fencing(
+            fencing=rules.Fencing(
                 off_status_delay_s=fencing.off_status_delay,
                 off_status_retries=fencing.off_status_retries,
                 on_status_delay_s=fencing.on_status_delay,

@@ -12,15 +12,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pmwatchd.core.model import Action, FenceAction, Host, ProbeResult, Reply, Rules
+from pmwatchd.core.model import Action, FenceAction, Host, Opinion, ProbeResult, Reply
+from pmwatchd.core.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """A host answered a heartbeat."""
+    """
+    A host answered a heartbeat.
+
+    Attributes:
+        weak: It has a probe that gives strong signs, and gave only weak ones.
+    """
 
     host: str
     at: float
+    weak: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,64 @@ class ObserverPaused:
     """This process was stopped, suspended or too busy to listen for so long."""
 
     for_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CanaryHeard:
+    """
+    A canary answers now, or does not answer any more; told when it changes, and at first.
+
+    Attributes:
+        canary: Its probe in words, like ``tcp://10.0.0.1:53``.
+    """
+
+    canary: str
+    answers: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DumpHeard:
+    """A datagram of a host that writes a crash dump arrived."""
+
+    host: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessSaid:
+    """
+    What one witness found when it tried a suspect from its own place in the network.
+
+    Attributes:
+        question: Number of the :class:`~pmwatchd.core.orders.AskWitness` that is answered.
+        opinion: ``none`` where the witness could not be asked.
+    """
+
+    host: str
+    question: int
+    witness: str
+    opinion: Opinion
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class AliveChecked:
+    """What a site's own command found; ``none`` where it could not be run, or not in time."""
+
+    host: str
+    question: int
+    opinion: Opinion
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SoftFenced:
+    """The command on the host itself is over, or could not be begun."""
+
+    host: str
+    question: int
+    ran: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +251,46 @@ class MaintenanceEndRequested:
     by: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AckRequested:
+    """A person looked at a parked host and lets it be fenced again."""
+
+    request: int
+    host: str
+    by: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRequested:
+    """A person stops all automatic fencing for a time."""
+
+    request: int
+    by: str
+    reason: str
+    for_s: float
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRequested:
+    """A person ends the pause."""
+
+    request: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideRequested:
+    """A person says that a storm is none, for a time."""
+
+    request: int
+    by: str
+    reason: str
+    for_s: float
+    expires_at: datetime
+
+
 PersonEvent = (
     PowerRequested
     | StatusRequested
@@ -193,6 +298,10 @@ PersonEvent = (
     | VouchRequested
     | MaintenanceRequested
     | MaintenanceEndRequested
+    | AckRequested
+    | PauseRequested
+    | ResumeRequested
+    | OverrideRequested
 )
 Event = (
     HeartbeatsHeard
@@ -200,6 +309,11 @@ Event = (
     | AgentReplied
     | DeadlineReached
     | ObserverPaused
+    | CanaryHeard
+    | DumpHeard
+    | WitnessSaid
+    | AliveChecked
+    | SoftFenced
     | InventoryLoaded
     | JournalFailed
     | JournalRecovered

@@ -27,15 +27,7 @@ from dataclasses import replace
 from pmwatchd.core import power, tell
 from pmwatchd.core import stage as stages
 from pmwatchd.core.events import AgentReplied, DeadlineReached
-from pmwatchd.core.model import (
-    Action,
-    Cause,
-    FenceAction,
-    Fencing,
-    Outcome,
-    PowerStatus,
-    ProbeResult,
-)
+from pmwatchd.core.model import Action, Cause, FenceAction, Outcome, PowerStatus, ProbeResult
 from pmwatchd.core.operation import (
     Cancelled,
     Doubted,
@@ -48,6 +40,7 @@ from pmwatchd.core.operation import (
     Vouched,
 )
 from pmwatchd.core.orders import ProbeHost, Record, Value
+from pmwatchd.core.rules import Fencing
 from pmwatchd.core.stage import Stage, Standing, Step
 
 LOOK_AGAIN_S = 1.0

@@ -83,6 +83,7 @@ class HostStatus(StrEnum):
     OFF = "off"
     POWERING_ON = "powering_on"
     BOOTING = "booting"
+    KDUMPING = "kdumping"
     MAINTENANCE = "maintenance"
     FAILED = "failed"
 
@@ -157,23 +158,45 @@ class Alert(StrEnum):
     DEGRADED_POWER = "degraded_power"
     MISWIRED = "miswired"
     UNPROTECTED = "unprotected"
+    HALF_ALIVE = "half_alive"
+    PARTITIONED = "partitioned"
+    STORM = "storm"
+    OBSERVER_ILL = "observer_ill"
+    PARKED = "parked"
     JOURNAL_UNWRITABLE = "journal_unwritable"
     INVENTORY_REFUSED = "inventory_refused"
 
 
 class HoldName(StrEnum):
-    """Reasons not to fence now.  See :mod:`pmwatchd.core.holds`."""
+    """Reasons not to fence now, in the order of the rules.  See :mod:`pmwatchd.core.holds`."""
 
+    PAUSED = "paused"
     MAINTENANCE = "maintenance"
     UNPROTECTED = "unprotected"
     STARTUP = "startup"
     OPERATION_RUNNING = "operation_running"
     QUIET_TIME = "quiet_time"
     BACKOFF = "backoff"
+    OBSERVER_ILL = "observer_ill"
+    STORM = "storm"
+    KDUMP = "kdump"
+    SEEN_BY_OTHERS = "seen_by_others"
+    ALIVE_CHECK = "alive_check"
+    PARKED = "parked"
+    BUDGET = "budget"
+    MISWIRED = "miswired"
     SELF = "self"
     JOURNAL_UNWRITABLE = "journal_unwritable"
-    MISWIRED = "miswired"
     LAST_LOOK = "last_look"
+    SHADOW = "shadow"  # safety.automatic is false: it is judged, and nothing is done
+
+
+class Opinion(StrEnum):
+    """What somebody else says of a silent host; who cannot be asked says nothing."""
+
+    ALIVE = "alive"
+    SILENT = "silent"
+    NONE = "none"
 
 
 class Secret(Protocol):
@@ -205,12 +228,19 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:
-    """All probes of a host, and how they are combined: any of them, or all."""
+    """
+    All probes of a host, and how they are combined: any of them, or all.
+
+    Attributes:
+        weak_is_silent: Weak signs alone (refused, echo, bare accept) are silence where
+            the host has a probe that gives strong ones (``ssh``, ``http``).
+    """
 
     probes: tuple[Probe, ...]
     interval_s: float = 5.0
     timeout_s: float = 2.0
     require_all: bool = False
+    weak_is_silent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,10 +291,48 @@ class FenceAgent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftFencing:
+    """
+    A command on the host itself, over SSH, before its power is cut; once per silence.
+
+    Attributes:
+        wait_s: How long an answer is waited for after it.
+    """
+
+    command: str
+    wait_s: float = 60.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AliveCheck:
+    """
+    A site's own command that knows whether a host is alive; exit status 0: it is.
+
+    Attributes:
+        command: Words, with ``{name}`` and ``{address}`` of the host filled in already.
+        through_proxy: It runs on a proxy, not here.
+        hold_on_error: What cannot be answered holds; else it is ignored.
+    """
+
+    command: tuple[str, ...]
+    through_proxy: bool = False
+    timeout_s: float = 10.0
+    hold_on_error: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerManagement:
-    """How a host is fenced; ``proxies`` is complete (:func:`pmwatchd.core.proxies.complete`)."""
+    """
+    How a host is fenced.
+
+    Attributes:
+        proxies: Complete, see :func:`pmwatchd.core.proxies.complete`.
+        kdump: It sends datagrams while it writes a crash dump.
+    """
 
     enabled: bool = True
+    kdump: bool = False
+    soft_fencing: SoftFencing | None = None
     agents: tuple[FenceAgent, ...] = ()
     proxies: tuple[str, ...] = ()
     groups: tuple[tuple[FenceAgent, ...], ...] = field(init=False, repr=False, compare=False)
@@ -287,7 +355,13 @@ class AsProxy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """A watched machine, with every default already applied."""
+    """
+    A watched machine, with every default already applied.
+
+    Attributes:
+        automatic: False: it is watched and judged, and never fenced automatically.
+        engine: This daemon runs on it.
+    """
 
     name: str
     address: str
@@ -300,6 +374,8 @@ class Host:
     boot_timeout_s: float = 600.0
     power_management: PowerManagement = field(default_factory=PowerManagement)
     as_proxy: AsProxy = field(default_factory=AsProxy)
+    automatic: bool = True
+    alive_check: AliveCheck | None = None
     engine: bool = False
 
     @property
@@ -324,59 +400,6 @@ class Host:
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:
         """Agents by ascending order; those of equal order are one concurrent group."""
         return self.power_management.groups
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fencing:
-    """The rules of switching power; the defaults are those of the configuration."""
-
-    off_status_delay_s: float = 10.0
-    off_status_retries: int = 18
-    on_status_delay_s: float = 10.0
-    on_status_retries: int = 18
-    off_attempts: int = 1
-    on_attempts: int = 2
-    agent_timeout_s: float = 30.0
-    status_timeout_s: float = 10.0
-    kill_after_s: float = 5.0
-    confirm_gap_s: float = 0.5
-    quiet_time_s: float = 180.0
-    on_if_found_off: bool = True
-    retry_min_s: float = 60.0
-    retry_max_s: float = 1800.0
-    candidates_per_source: int = 3
-
-    def limit_s(self, action: FenceAction) -> float:
-        """How long an execution may take before ``timeout`` ends it."""
-        return self.status_timeout_s if action is FenceAction.STATUS else self.agent_timeout_s
-
-    def over_s(self, action: FenceAction) -> float:
-        """When an execution is certainly over, counted from the confirmation of its start."""
-        return self.limit_s(action) + 2 * self.kill_after_s
-
-    def budget_s(self, action: FenceAction) -> float:
-        """How long a status is awaited after a command: delay x retries."""
-        if action is FenceAction.OFF:
-            return self.off_status_delay_s * self.off_status_retries
-        return self.on_status_delay_s * self.on_status_retries
-
-    def delay_max_s(self, action: FenceAction) -> float:
-        """The longest pause between two readings."""
-        return self.off_status_delay_s if action is FenceAction.OFF else self.on_status_delay_s
-
-    def attempts(self, action: FenceAction) -> int:
-        """How often a command is tried at one group."""
-        return self.off_attempts if action is FenceAction.OFF else self.on_attempts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """What the core takes from the configuration besides the hosts."""
-
-    fencing: Fencing = field(default_factory=Fencing)
-    startup_hold_s: float = 300.0
-    ssh_user: str = "pmwatchd"
-    ssh_port: int = 22
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,6 +113,18 @@ class SaveHost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaveSite:
+    """What a person set for the whole site: the pause, and the word that a storm is none."""
+
+    paused_until: datetime | None = None
+    paused_by: str = ""
+    paused_reason: str = ""
+    override_until: datetime | None = None
+    override_by: str = ""
+    override_reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunAgent:
     """
     Execute one agent through the first proxy of *chain* that can.
@@ -150,6 +162,38 @@ class ProbeHost:
     host: Host
     operation: str
     turn: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskWitness:
+    """Let *witness* try the suspect from its own place; answered by ``WitnessSaid``."""
+
+    host: Host
+    question: int
+    witness: Candidate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckAlive:
+    """
+    Run the site's own command for this host; answered by ``AliveChecked``.
+
+    Attributes:
+        chain: Machines that may run it, the best first; empty when it runs here.
+    """
+
+    host: Host
+    question: int
+    chain: tuple[Candidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FenceSoftly:
+    """Run the host's soft fencing command on itself; answered by ``SoftFenced``."""
+
+    host: Host
+    question: int
+    target: Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +237,7 @@ class Answer:
     result: Accepted | Refused | PowerRead
 
 
-Durable = Record | SaveOperation | SaveHost
-Act = RunAgent | HoldDevice | ProbeHost | ReportNext
+Durable = Record | SaveOperation | SaveHost | SaveSite
+Question = AskWitness | CheckAlive | FenceSoftly
+Act = RunAgent | HoldDevice | ProbeHost | ReportNext | Question
 Order = Durable | Act | Answer

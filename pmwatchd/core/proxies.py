@@ -19,8 +19,8 @@ from pmwatchd.core.model import (
     ProxyResult,
     ProxySource,
     Reply,
-    Rules,
 )
+from pmwatchd.core.rules import Rules
 
 ENGINE = Candidate(name="engine", source=ProxySource.ENGINE)
 FORGET_AFTER_S = 300.0

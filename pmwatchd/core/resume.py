@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pmwatchd.core import stage as stages
-from pmwatchd.core.model import FenceAction, FenceAgent, Fencing, Host, Outcome
+from pmwatchd.core.model import FenceAction, FenceAgent, Host, Outcome
 from pmwatchd.core.operation import Operation, Phase, Vouched
 from pmwatchd.core.orders import SaveOperation
+from pmwatchd.core.rules import Fencing
 
 
 def document(operation: Operation, fencing: Fencing) -> dict[str, object]:

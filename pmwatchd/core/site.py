@@ -14,9 +14,10 @@ from dataclasses import dataclass, field, replace
 from pmwatchd.core import proxies
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Host, Rules
+from pmwatchd.core.model import Alert, Host
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
+from pmwatchd.core.rules import Rules
 from pmwatchd.core.views import RaisedAlert
 
 ENDED_KEPT = 200
@@ -52,7 +53,7 @@ class Site:
     @property
     def startup_ends_at(self) -> float:
         """Until then a host that was not seen since this start is not fenced."""
-        return self.started_at + self.rules.startup_hold_s
+        return self.started_at + self.rules.safety.startup_hold_s
 
     def new_id(self) -> str:
         """Return the id of a new operation."""

@@ -26,14 +26,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from pmwatchd.core.model import (
-    AgentResult,
-    FenceAction,
-    FenceAgent,
-    Fencing,
-    PowerStatus,
-    Reply,
-)
+from pmwatchd.core.model import AgentResult, FenceAction, FenceAgent, PowerStatus, Reply
+from pmwatchd.core.rules import Fencing
 
 FIRST_POLL_S = 0.5
 """Pause after the first reading; doubles up to the configured delay."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pmwatchd import config
-from pmwatchd.core.model import Rules
+from pmwatchd.core.rules import Rules
 from pmwatchd.errors import ConfigError, Fault
 from tests.config.folder import Folder
 

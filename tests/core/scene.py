@@ -30,7 +30,6 @@ from pmwatchd.core.model import (
     AgentResult,
     FenceAction,
     FenceAgent,
-    Fencing,
     Grace,
     Heartbeat,
     Host,
@@ -41,7 +40,6 @@ from pmwatchd.core.model import (
     ProbeType,
     ProxyResult,
     Reply,
-    Rules,
     Try,
 )
 from pmwatchd.core.orders import (
@@ -57,6 +55,7 @@ from pmwatchd.core.orders import (
     SaveHost,
     SaveOperation,
 )
+from pmwatchd.core.rules import Fencing, Rules, Safety
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 START = 1000.0
@@ -69,7 +68,7 @@ FENCING = Fencing(
     retry_max_s=40.0,
     quiet_time_s=30.0,
 )
-RULES = Rules(fencing=FENCING, startup_hold_s=0.0)
+RULES = Rules(fencing=FENCING, safety=Safety(startup_hold_s=0.0))
 
 
 def agent(name: str = "bmc", *, order: int = 1, **more: object) -> FenceAgent:

@@ -33,6 +33,7 @@ from pmwatchd.core.model import (
     Reply,
 )
 from pmwatchd.core.orders import ProbeHost, RunAgent
+from pmwatchd.core.rules import Safety
 from pmwatchd.core.site import Site
 from pmwatchd.core.watch import Up
 from tests.core.scene import RULES, Scene, agent, host
@@ -85,7 +86,7 @@ def test_holds_are_told_when_they_begin_and_when_they_end() -> None:
     before = Scene(NODE)
     before.run(10)
     before.kill()
-    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=100.0), after=before)
+    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=100.0)), after=before)
     scene.run(90)
     assert scene.holds() == ["startup"]
     assert scene.commands() == []
@@ -96,7 +97,7 @@ def test_holds_are_told_when_they_begin_and_when_they_end() -> None:
 
 
 def test_a_host_seen_alive_since_the_start_is_not_delayed_by_the_startup_hold() -> None:
-    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=300.0))
+    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=300.0)))
     scene.run(10)
     scene.kill()
     scene.run(60)

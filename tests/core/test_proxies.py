@@ -9,16 +9,15 @@ import pytest
 from pmwatchd.core.model import (
     AgentResult,
     AsProxy,
-    Fencing,
     Host,
     PowerManagement,
     ProxyResult,
     ProxySource,
     Reply,
-    Rules,
     Try,
 )
 from pmwatchd.core.proxies import FORGET_AFTER_S, Neighbours, PathMemory, chain, complete, normalize
+from pmwatchd.core.rules import Fencing, Rules
 from tests.core.scene import agent, host
 
 BMC = agent()

@@ -8,6 +8,7 @@ from pmwatchd.core.events import AgentReplied, InventoryLoaded, MaintenanceReque
 from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
 from pmwatchd.core.orders import HoldDevice, Record, RunAgent, SaveHost, SaveOperation
 from pmwatchd.core.resume import resume
+from pmwatchd.core.rules import Safety
 from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
 
 NODE = host("node7", agent())
@@ -133,7 +134,13 @@ def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None
     before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
     before.until("fence.intended")
     before.switches["node7", "bmc"].stuck = set()
-    scene = Scene(NODE, rules=replace(RULES, startup_hold_s=200.0), after=before, at=before.now + 5)
+    rules = replace(RULES, safety=Safety(startup_hold_s=200.0))
+    scene = Scene(NODE, rules=rules, after=before, at=before.now + 5)
+        NODE,
+        rules=replace(RULES, safety=Safety(startup_hold_s=200.0)),
+        after=before,
+        at=before.now + 5,
+    )
     scene.run(199)
     assert scene.commands() == ["off"]
     scene.run(60)

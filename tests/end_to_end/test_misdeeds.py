@@ -18,14 +18,8 @@ import pytest
 import pytest_asyncio
 from pydantic import SecretStr
 
-from pmwatchd.core.model import (
-    AgentResult,
-    FenceAction,
-    FenceAgent,
-    Fencing,
-    PowerStatus,
-    Secret,
-)
+from pmwatchd.core.model import AgentResult, FenceAction, FenceAgent, PowerStatus, Secret
+from pmwatchd.core.rules import Fencing
 from pmwatchd.io.ssh import SshOptions, SshTransport
 from tests.kit import misdeeds
 from tests.kit.machine import Machine

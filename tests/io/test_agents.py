@@ -17,11 +17,11 @@ from pmwatchd.core.model import (
     Candidate,
     FenceAction,
     FenceAgent,
-    Fencing,
     PowerStatus,
     ProxyResult,
     ProxySource,
 )
+from pmwatchd.core.rules import Fencing
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents import FenceAgents
 from pmwatchd.io.local import LocalTransport

@@ -8,15 +8,9 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pmwatchd.core.model import (
-    Candidate,
-    FenceAction,
-    FenceAgent,
-    Fencing,
-    ProxyResult,
-    ProxySource,
-)
+from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, ProxyResult, ProxySource
 from pmwatchd.core.orders import Record
+from pmwatchd.core.rules import Fencing
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.ports import OUTPUT_LIMIT, Completed

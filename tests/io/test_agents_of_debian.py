@@ -11,10 +11,10 @@ from pmwatchd.core.model import (
     Candidate,
     FenceAction,
     FenceAgent,
-    Fencing,
     PowerStatus,
     ProxySource,
 )
+from pmwatchd.core.rules import Fencing
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.local import LocalTransport
 from tests.kit.parts import program

@@ -13,7 +13,6 @@ from pmwatchd.core.events import AgentReplied, Event
 from pmwatchd.core.model import (
     FenceAction,
     FenceAgent,
-    Fencing,
     Heartbeat,
     Host,
     PowerManagement,
@@ -21,6 +20,7 @@ from pmwatchd.core.model import (
     ProxySource,
 )
 from pmwatchd.core.orders import Record, RunAgent, Told
+from pmwatchd.core.rules import Fencing
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.local import LocalTransport
 from pmwatchd.io.ssh import SshTransport

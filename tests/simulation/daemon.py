@@ -13,8 +13,9 @@ from datetime import UTC, datetime, timedelta
 
 from pmwatchd.core.events import Event, InventoryLoaded, PersonEvent
 from pmwatchd.core.fleet import Fleet
-from pmwatchd.core.model import FenceAction, Host, Rules
+from pmwatchd.core.model import FenceAction, Host
 from pmwatchd.core.orders import Accepted, Act, Order, PowerRead, Refused, RunAgent
+from pmwatchd.core.rules import Rules
 from pmwatchd.engine import Engine
 from pmwatchd.io.agents import FenceAgents
 from pmwatchd.runner import Runner

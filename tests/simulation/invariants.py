@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus, Rules
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus
 from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation
+from pmwatchd.core.rules import Rules
 from pmwatchd.core.verdict import power_of
 from pmwatchd.ports import Completed, Remembered
 from tests.simulation.disk import Disk
@@ -172,7 +173,7 @@ class Witness:
             wrongs.append("it never answered there")
         if act.host not in self.life.heard:
             since_s = now - self.life.started_at
-            if since_s < max(self.life.rules.startup_hold_s, grace_s) - EPS_S:
+            if since_s < max(self.life.rules.safety.startup_hold_s, grace_s) - EPS_S:
                 wrongs.append(f"not heard since the start {since_s:.2f} s ago")
         if host.engine:
             wrongs.append("the daemon runs on it")

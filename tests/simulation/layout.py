@@ -8,17 +8,16 @@ from random import Random
 
 from pmwatchd.core.model import (
     FenceAgent,
-    Fencing,
     Grace,
     Heartbeat,
     Host,
     PowerManagement,
     Probe,
     ProbeType,
-    Rules,
     Switches,
 )
 from pmwatchd.core.proxies import complete
+from pmwatchd.core.rules import Fencing, Rules, Safety
 from tests.simulation.hardware import Device, Machine, Switch
 from tests.simulation.iron import Iron
 
@@ -52,7 +51,7 @@ def rules_of(rng: Random) -> Rules:
             retry_min_s=10.0,
             retry_max_s=40.0,
         ),
-        startup_hold_s=rng.choice([15.0, 60.0]),
+        safety=Safety(startup_hold_s=rng.choice([15.0, 60.0])),
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pmwatchd.core.model import Action, Cause, Host, Outcome, PowerStatus, Rules
+from pmwatchd.core.model import Action, Cause, Host, Outcome, PowerStatus
+from pmwatchd.core.rules import Rules
 
 
 class Believer(Protocol):

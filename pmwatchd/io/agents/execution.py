@@ -18,13 +18,13 @@ from pmwatchd.core.model import (
     Candidate,
     FenceAction,
     FenceAgent,
-    Fencing,
     PowerStatus,
     ProxyResult,
     ProxySource,
     Reply,
     Try,
 )
+from pmwatchd.core.rules import Fencing
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents.catalogue import Catalogue
 from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport
