@@ -136,11 +136,6 @@ def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None
     before.switches["node7", "bmc"].stuck = set()
     rules = replace(RULES, safety=Safety(startup_hold_s=200.0))
     scene = Scene(NODE, rules=rules, after=before, at=before.now + 5)
-        NODE,
-        rules=replace(RULES, safety=Safety(startup_hold_s=200.0)),
-        after=before,
-        at=before.now + 5,
-    )
     scene.run(199)
     assert scene.commands() == ["off"]
     scene.run(60)
