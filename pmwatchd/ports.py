@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from typing import Protocol
 
 from pmwatchd.core.events import PersonEvent
@@ -31,7 +32,7 @@ from pmwatchd.core.orders import (
     SaveSite,
     Told,
 )
-from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert, SiteView
 from pmwatchd.errors import Fault
 
 Row = Mapping[str, object]
@@ -225,6 +226,35 @@ class Transport(Protocol):
         ...
 
 
+class Dialled(StrEnum):
+    """How a TCP port answered the connection that a proxy made to it."""
+
+    SPOKE = "spoke"  # words came
+    OPENED = "opened"  # accepted; no words were awaited, or it hung up without any
+    REFUSED = "refused"
+    MUTE = "mute"  # accepted, and then no words in time
+    SILENT = "silent"
+
+
+class Outpost(Transport, Protocol):
+    """A transport that can also try TCP ports from a proxy's own place in the network."""
+
+    async def try_tcp(
+        self, proxy: Candidate, host: str, port: int, *, opening: bytes | None, within_s: float
+    ) -> Dialled:
+        """
+        Let a proxy connect to a port; a name is looked up there.
+
+        Args:
+            opening: What to send before words are awaited; None: none are awaited.
+            within_s: Limit of the answer, counted once the proxy itself is connected.
+
+        Raises:
+            ProxyError: The proxy could not be asked, could not try, or fell silent itself.
+        """
+        ...
+
+
 class Meter(Protocol):
     """Counts what is too frequent for records."""
 
@@ -273,6 +303,18 @@ class Desk(Protocol):
 
     def alerts(self) -> tuple[RaisedAlert, ...]:
         """Alerts of the whole site; those of a host are in its picture."""
+        ...
+
+    def site(self) -> SiteView:
+        """What a person or the main file says for the whole site."""
+        ...
+
+    def shares(self) -> Mapping[tuple[str, str], float]:
+        """
+        The share of silent hosts, 0 to 1, by domain and value, as storms are judged by it.
+
+        Keys are like ``("fleet", "")``, ``("cluster", "blue")``, ``("label:rack", "r12")``.
+        """
         ...
 
     async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:

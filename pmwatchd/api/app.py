@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from pmwatchd.api import events, history, hosts, service
+from pmwatchd.api import events, history, hosts, service, site
 from pmwatchd.api.problems import problems
 from pmwatchd.api.requests import counting
 from pmwatchd.api.shown import SHOWN, Shown
@@ -50,7 +50,14 @@ def build_app(
         tell: Shows and keeps the record of a person's command.
         wall: Wall-clock time, UTC.
     """
-    tables = (service.open_routes, service.routes, hosts.routes, history.routes, events.routes)
+    tables = (
+        service.open_routes,
+        service.routes,
+        hosts.routes,
+        site.routes,
+        history.routes,
+        events.routes,
+    )
     shown = Shown(
         desk=desk,
         journal=journal,

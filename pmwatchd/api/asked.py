@@ -17,6 +17,8 @@ from pmwatchd.core.durations import parse
 REASON_MAX = 500
 DAY_S = 86400.0
 SPAN_MAX_S = 3650 * DAY_S
+PROMISE_MAX_S = 30 * DAY_S
+"""A word for the whole site is never given for longer, so none can be forgotten."""
 SEQUENCE_MAX = 2**63 - 1
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
@@ -57,6 +59,36 @@ class Body:
         if not 0 < span_s <= SPAN_MAX_S:
             raise _wrong(name, "must be a duration above 0 and up to 3650d")
         return span_s
+
+    def end(self, now: datetime) -> tuple[float, datetime]:
+        """
+        When a word for the whole site ends: seconds from *now* on, and the instant.
+
+        It is given once, as ``for`` (or ``for_s``) or as ``expires_at`` (RFC 3339, UTC
+        unless it says so), and lies at most 30 days ahead.
+        """
+        given = [
+            name for name in ("for", "for_s", "expires_at") if self.values.get(name) is not None
+        ]
+        if not given:
+            raise _wrong("for", "or expires_at is needed: what a person sets must end by itself")
+        if len(given) > 1:
+            raise _wrong(" and ".join(given), "say the same: give one of them")
+        [name] = given
+        for_s = self._left_s(now) if name == "expires_at" else self.span_s(name) or 0.0
+        if not 0 < for_s <= PROMISE_MAX_S:
+            raise _wrong(name, "must lie ahead, and at most 30d")
+        return for_s, now + timedelta(seconds=for_s)
+
+    def _left_s(self, now: datetime) -> float:
+        text = self.values["expires_at"]
+        try:
+            at = datetime.fromisoformat(text) if isinstance(text, str) else None
+        except ValueError:
+            at = None
+        if at is None:
+            raise _wrong("expires_at", 'must be an instant such as "2026-01-31T12:00:00Z"')
+        return (_in_utc(at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
 
 
 async def body_of(request: web.Request, known: Collection[str]) -> Body:

@@ -10,9 +10,11 @@ from aiohttp import web
 from pmwatchd.api import render
 from pmwatchd.api.asked import Query, body_of
 from pmwatchd.api.caller import caller_of
-from pmwatchd.api.problems import REFUSED_STATUS, ProblemError
+from pmwatchd.api.command import command
+from pmwatchd.api.problems import ProblemError
 from pmwatchd.api.shown import SHOWN
 from pmwatchd.core.events import (
+    AckRequested,
     CancelRequested,
     MaintenanceEndRequested,
     MaintenanceRequested,
@@ -22,7 +24,7 @@ from pmwatchd.core.events import (
     VouchRequested,
 )
 from pmwatchd.core.model import Action, HostStatus
-from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused
+from pmwatchd.core.orders import Accepted, PowerRead
 from pmwatchd.core.views import HostView
 
 PAGE = 500
@@ -85,7 +87,7 @@ async def power(request: web.Request) -> web.Response:
                     request=number, host=name, action=Action(action), by=by, reason=reason
                 )
 
-    answer = await _command(request, make, by=by, action=f"power {action}", reason=reason)
+    answer = await command(request, make, by=by, action=f"power {action}", host=name, reason=reason)
     return _answered(request, name, answer)
 
 
@@ -99,7 +101,7 @@ async def confirm_off(request: web.Request) -> web.Response:
     def make(number: int) -> PersonEvent:
         return VouchRequested(request=number, host=name, by=by, reason=reason)
 
-    answer = await _command(request, make, by=by, action="confirm-off", reason=reason)
+    answer = await command(request, make, by=by, action="confirm-off", host=name, reason=reason)
     return _answered(request, name, answer)
 
 
@@ -121,7 +123,7 @@ async def begin_maintenance(request: web.Request) -> web.Response:
             request=number, host=name, by=by, reason=reason, for_s=for_s, expires_at=expires_at
         )
 
-    await _command(request, make, by=by, action="maintenance start", reason=reason)
+    await command(request, make, by=by, action="maintenance start", host=name, reason=reason)
     return _host_now(request, name)
 
 
@@ -133,33 +135,22 @@ async def end_maintenance(request: web.Request) -> web.Response:
     def make(number: int) -> PersonEvent:
         return MaintenanceEndRequested(request=number, host=name, by=by)
 
-    await _command(request, make, by=by, action="maintenance end", reason="")
+    await command(request, make, by=by, action="maintenance end", host=name)
     return _host_now(request, name)
 
 
-async def _command(
-    request: web.Request,
-    make: Callable[[int], PersonEvent],
-    *,
-    by: str,
-    action: str,
-    reason: str,
-) -> Accepted | PowerRead:
-    """Tell who asks for what, ask, and turn a refusal into a problem."""
-    shown, name = request.app[SHOWN], request.match_info["name"]
-    fields = {"by": by, "action": action}
-    shown.tell(
-        Record(
-            event="api.command", host=name, fields=fields | ({"reason": reason} if reason else {})
-        )
-    )
-    # the engine owns what follows: a client that goes away takes only its answer along
-    answer = await shown.desk.ask(make)
-    if not isinstance(answer, Refused):
-        return answer
-    shown.tell(Record(event="api.denied", host=name, fields=fields | {"reason": answer.reason}))
-    more = {} if answer.operation is None else {"operation": answer.operation}
-    raise ProblemError(REFUSED_STATUS.get(answer.type, 409), answer.type, answer.reason, **more)
+@routes.post("/api/v1/hosts/{name}/ack")
+async def acknowledge(request: web.Request) -> web.Response:
+    """Let a parked host be fenced again: a person has looked at it."""
+    name = _known(request).host.name
+    reason = (await body_of(request, ("reason",))).text("reason")
+    by = await caller_of(request)
+
+    def make(number: int) -> PersonEvent:
+        return AckRequested(request=number, host=name, by=by, reason=reason)
+
+    await command(request, make, by=by, action="ack", host=name, reason=reason)
+    return _host_now(request, name)
 
 
 def _answered(request: web.Request, name: str, accepted: Accepted | PowerRead) -> web.Response:

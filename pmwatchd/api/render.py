@@ -14,12 +14,20 @@ from datetime import datetime
 
 from pmwatchd.core.model import FenceAgent, HostStatus
 from pmwatchd.core.orders import PowerRead
-from pmwatchd.core.views import Hold, HostView, MaintenanceView, OperationView, RaisedAlert
+from pmwatchd.core.views import (
+    Hold,
+    HostView,
+    KeeperView,
+    MaintenanceView,
+    OperationView,
+    RaisedAlert,
+)
 from pmwatchd.errors import Fault
 from pmwatchd.observe.lines import rfc3339
 from pmwatchd.ports import Desk, Reloaded, Row
 
 Json = dict[str, object]
+NOBODY: Mapping[str, object] = {"by": None, "reason": None, "until": None}
 WallOf = Callable[[float], datetime]
 
 EXECUTED = "fence.agent_executed"
@@ -55,8 +63,10 @@ def host(view: HostView, wall_of: WallOf) -> Json:
         "operation": view.operation,
         "maintenance": _maintenance(view.maintenance, wall_of),
         "engine": target.engine,
+        "automatic": target.automatic,
         "power_management": {
             "enabled": target.power_management.enabled,
+            "kdump": target.power_management.kdump,
             "proxies": list(target.power_management.proxies),
             "agents": [agent(one) for one in target.power_management.agents],
         },
@@ -153,12 +163,15 @@ def faults(found: Sequence[Fault]) -> list[Mapping[str, object]]:
 def fleet(desk: Desk, version: str) -> Json:
     """The fleet at a glance."""
     views = desk.hosts()
-    health = desk.health()
+    health, site = desk.health(), desk.site()
     statuses = Counter(view.status.value for view in views)
     return {
         "version": version,
         "ready": health.ready,
         "journal_writable": health.journal_writable,
+        "automatic": site.automatic,
+        "pause": keeper(site.paused, desk.wall_of),
+        "override": {"storm": keeper(site.override, desk.wall_of)},
         "hosts": {status.value: statuses.get(status.value, 0) for status in HostStatus},
         "holds": Counter(hold.name.value for view in views for hold in view.holds),
         "alerts": Counter(
@@ -168,6 +181,13 @@ def fleet(desk: Desk, version: str) -> Json:
         "site_alerts": [_condition(alert, desk.wall_of) for alert in desk.alerts()],
         "operations_open": sum(one.closed_at is None for one in desk.operations()),
     }
+
+
+def keeper(view: KeeperView | None, wall_of: WallOf) -> Json | None:
+    """A person's word for the whole site, or None where there is none."""
+    if view is None:
+        return None
+    return {"by": view.by, "reason": view.reason, "until": _shown(view.until_at, wall_of)}
 
 
 def _condition(condition: Hold | RaisedAlert, wall_of: WallOf) -> Json:

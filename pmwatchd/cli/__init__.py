@@ -33,6 +33,10 @@ COMMANDS = {
     "power": "power",
     "confirm-off": "change",
     "maintenance": "change",
+    "pause": "pause",
+    "resume": "pause",
+    "override": "pause",
+    "ack": "change",
     "reload": "change",
 }
 

@@ -1,4 +1,4 @@
-"""What a person tells the daemon besides power: ``confirm-off``, ``maintenance``, ``reload``."""
+"""What a person tells the daemon of a host besides power, and ``reload``."""
 
 from __future__ import annotations
 
@@ -75,6 +75,24 @@ def confirm_off(host: str, *, reason: str, yes: bool, as_json: bool) -> int:
         document(accepted)
     else:
         click.echo(f"{host}: counts as off on your word, operation {accepted['operation']}")
+    return DONE
+
+
+@click.command()
+@click.argument("host", type=HostName())
+@click.option("--reason", default="", metavar="TEXT", help="Kept in the journal.")
+@client_options
+def ack(host: str, *, reason: str, as_json: bool) -> int:
+    """
+    Acknowledge that you looked at HOST, which was fenced too often: it is parked no longer.
+
+    From now on it may be fenced again.
+    """
+    now = api().call("POST", host_path(host, "ack"), {"reason": reason})
+    if as_json:
+        document(now)
+    else:
+        click.echo(f"{host}: acknowledged, it may be fenced again")
     return DONE
 
 

@@ -8,11 +8,12 @@ import click
 
 from pmwatchd.cli.client import DONE, Api, Document, host_path
 from pmwatchd.cli.options import HostName, api, client_options
-from pmwatchd.cli.tables import age, clock, document, pairs, table
+from pmwatchd.cli.tables import age, clock, document, pairs, table, until
 
 HEADS = ("HOST", "STATUS", "LIVENESS", "SINCE", "ADDRESS", "CLUSTER", "HOLDS", "ALERTS")
 _NOTICED_MAX = 20
 _CALM = "up"
+_SHADOW = "never automatic, only judged and explained (safety.automatic)"
 
 
 @click.command()
@@ -95,8 +96,8 @@ def _show(client: Api, name: str, *, as_json: bool) -> int:
                 ("datacenter", host["datacenter"]),
                 ("labels", ", ".join(f"{k}={v}" for k, v in host.get("labels", {}).items())),
                 ("operation", host["operation"] or ""),
-                ("maintenance", _maintenance(host["maintenance"])),
-                ("fencing", "" if power["enabled"] else "switched off (power_management.enabled)"),
+                ("maintenance", until(host["maintenance"]) if host["maintenance"] else ""),
+                ("fencing", _fencing(host)),
                 ("proxies", ", ".join(power["proxies"])),
             ]
         )
@@ -114,9 +115,13 @@ def _glance(fleet: Document) -> str:
     if not fleet["journal_writable"]:
         state += ", the journal cannot be written: no new operation begins"
     counts = fleet["hosts"]
+    paused, storm = fleet.get("pause"), (fleet.get("override") or {}).get("storm")
     return pairs(
         [
             ("pmwatchd", f"{fleet['version']}, {state}"),
+            ("fencing", "" if fleet.get("automatic", True) else _SHADOW),
+            ("paused", until(paused) if paused else ""),
+            ("storm override", until(storm) if storm else ""),
             (
                 "hosts",
                 f"{sum(counts.values())}: {_counted(counts)}" if any(counts.values()) else "0",
@@ -174,12 +179,11 @@ def _agents_table(agents: Iterable[Document]) -> str:
     )
 
 
-def _maintenance(maintenance: Document | None) -> str:
-    if maintenance is None:
-        return ""
-    end = f"until {clock(maintenance['until'])}" if maintenance["until"] else "without end"
-    by = f", by {maintenance['by']}" if maintenance["by"] else ""
-    return f"{end}{by}: {maintenance['reason'] or 'no reason given'}"
+def _fencing(host: Document) -> str:
+    """What keeps the host from ever being fenced automatically, if anything does."""
+    if not host["power_management"]["enabled"]:
+        return "switched off (power_management.enabled)"
+    return "" if host.get("automatic", True) else _SHADOW
 
 
 def _instant(at: str | None) -> str:

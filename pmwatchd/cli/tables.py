@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -88,6 +88,13 @@ def clock(at: str | None) -> str:
     if not at:
         return ""
     return datetime.fromisoformat(at).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def until(word: Mapping[str, Any]) -> str:
+    """Show the end, the owner and the reason of something that a person set."""
+    end = f"until {clock(word['until'])}" if word["until"] else "without end"
+    by = f", by {word['by']}" if word["by"] else ""
+    return f"{end}{by}: {word['reason'] or 'no reason given'}"
 
 
 def document(value: Any) -> None:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pmwatchd.config.collisions import collide
+from pmwatchd.config.doubts import doubt
 from pmwatchd.config.effective import Effective, of_host, of_settings
 from pmwatchd.config.faults import Findings, WrongError
 from pmwatchd.config.hosts import Built, HostBuilder
@@ -140,4 +141,5 @@ def _build(
     built = {name: builder.build(name) for name in sorted(inventory.hosts)}
     for name in collide(built.values(), findings):
         built[name].faulty = True
+    doubt(loaded, built.values(), findings)
     return built

@@ -12,6 +12,7 @@ from pydantic.fields import FieldInfo
 
 from pmwatchd.config.durations import as_text
 from pmwatchd.config.hosts import Built
+from pmwatchd.config.safety import DomainSettings, shown_domain
 from pmwatchd.config.sources import Loaded
 from pmwatchd.config.tree import leaves
 from pmwatchd.config.values import SecretRef
@@ -29,11 +30,14 @@ _OVIRT = {
     "fencing.quiet_time": "FenceQuietTimeBetweenOperationsInSec",
     "fencing.proxies": "FenceProxyDefaultPreferences",
     "safety.startup_hold": "DisableFenceAtStartupInSec",
+    "safety.automatic": "fencing_policy.enabled",
+    "safety.storm.threshold_percent": "fencing_policy.skip_if_connectivity_broken.threshold",
     "boot_timeout": "ServerRebootTimeout",
     "power_management.proxies": "pm_proxy_preferences",
+    "power_management.soft_fencing.command": "SshSoftFencingCommand",
 }
 _DURATIONS = frozenset(
-    "interval timeout period extra_grace boot_timeout settle min_command_interval".split()  # noqa: SIM905
+    "interval timeout period extra_grace boot_timeout settle min_command_interval wait".split()  # noqa: SIM905
 )
 
 
@@ -65,10 +69,13 @@ def of_settings(loaded: Loaded) -> list[Effective]:
 def of_host(built: Built) -> list[Effective]:
     """Every value of one host that is not simply absent."""
     host = built.host
+    soft, check = host.power_management.soft_fencing, host.alive_check
     known: dict[str, object] = {
         "address": host.address,
         "datacenter": host.datacenter,
         "power_management.proxies": list(host.power_management.proxies),
+        "power_management.soft_fencing.command": soft.command if soft else "",
+        "safety.alive_check.command": list(check.command) if check else [],
         **{f"labels.{key}": text for key, text in host.labels.items()},
     }
     written = dict(leaves(built.tree))
@@ -136,6 +143,8 @@ def literal(value: Any) -> str:
             return str(value)
         case SecretRef():
             return str(value)
+        case DomainSettings():
+            return literal(shown_domain(value))
         case BaseModel():
             return literal(value.model_dump(exclude_none=True))
         case Mapping():

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from pmwatchd.config.agents import AgentBuilder
-from pmwatchd.config.draft import Draft, placeholders
+from pmwatchd.config.draft import Draft, placeholders, same
 from pmwatchd.config.faults import Findings, nearest
 from pmwatchd.config.inventory import Inventory, Table
 from pmwatchd.config.metadata import Installed
+from pmwatchd.config.precautions import (
+    NO_SOFT_FENCING,
+    PRIORITY,
+    alive_check,
+    check_priority,
+    soft_fencing,
+)
 from pmwatchd.config.secrets import Secrets
 from pmwatchd.config.sources import Loaded
 from pmwatchd.config.tree import Leaf, Origin, Tree, branch, leaf, leaves, merge
-from pmwatchd.config.values import ProbeModel, check_address, check_title
+from pmwatchd.config.values import ProbeModel, check_address, check_title, probe_of
 from pmwatchd.core.model import (
     AsProxy,
     FenceAgent,
@@ -20,19 +28,23 @@ from pmwatchd.core.model import (
     Heartbeat,
     Host,
     PowerManagement,
-    Probe,
-    ProbeType,
 )
 
 _FROM_MAIN = {
     "heartbeat.interval": "heartbeat.interval",
     "heartbeat.timeout": "heartbeat.timeout",
     "heartbeat.require": "heartbeat.require",
+    "heartbeat.weak": "heartbeat.weak",
     "heartbeat.probes": "heartbeat.probes",
     "grace.period": "grace.period",
     "grace.failures": "grace.failures",
     "boot_timeout": "fencing.boot_timeout",
     "power_management.proxies": "fencing.proxies",
+    "safety.automatic": "safety.automatic",
+    "safety.alive_check.command": "safety.alive_check.command",
+    "safety.alive_check.on": "safety.alive_check.on",
+    "safety.alive_check.timeout": "safety.alive_check.timeout",
+    "safety.alive_check.on_error": "safety.alive_check.on_error",
     "as_proxy.user": "ssh.user",
     "as_proxy.port": "ssh.port",
 }
@@ -43,7 +55,9 @@ _DEFAULTS: Tree = {
     "engine": Leaf(value=False, layer=Origin("default", "engine", "default")),
     "as_proxy": {"enabled": Leaf(value=True, layer=Origin("default", "as_proxy", "default"))},
     "power_management": {
-        "enabled": Leaf(value=True, layer=Origin("default", "power_management", "default"))
+        "enabled": Leaf(value=True, layer=Origin("default", "power_management", "default")),
+        "kdump": Leaf(value=False, layer=Origin("default", "power_management", "default")),
+        "soft_fencing": NO_SOFT_FENCING,
     },
 }
 """What a host is when nothing says otherwise and the main file has no word for it."""
@@ -56,8 +70,7 @@ def main_layer(loaded: Loaded) -> Tree:
     tree = _DEFAULTS
     for key, main in _FROM_MAIN.items():
         file, shown = loaded.origin(main)
-        section, _, name = main.partition(".")
-        value = getattr(getattr(loaded.settings, section), name)
+        value = attrgetter(main)(loaded.settings)
         planted: Leaf | Tree = Leaf(value, Origin(file, main, shown))
         for part in reversed(key.split(".")):
             planted = {part: planted}
@@ -121,6 +134,7 @@ class HostBuilder:
             where = Origin(table.origin.file, f"{table.origin.key}.address", "")
             draft.fault(where, "is missing", "Add the address that its heartbeats go to")
         management, tree, shared = self._power_management(draft, tree)
+        safety = branch(tree, "safety")
         host = Host(
             name=name,
             address=address,
@@ -136,6 +150,8 @@ class HostBuilder:
             boot_timeout_s=draft.value(tree, "boot_timeout", 600.0),
             power_management=management,
             as_proxy=self._as_proxy(draft, branch(tree, "as_proxy"), address),
+            automatic=draft.value(safety, "automatic", default=True),
+            alive_check=alive_check(draft, branch(safety, "alive_check"), address),
             engine=draft.value(tree, "engine", default=False),
         )
         return Built(host, draft.faulty, tree, table.origin, shared)
@@ -166,7 +182,10 @@ class HostBuilder:
     def _labels(self, draft: Draft, tree: Tree, cluster: str) -> dict[str, str]:
         draft.words = placeholders(draft.name, cluster, {})
         texts = branch(tree, "labels")
-        labels = {key: draft.text(texts, key) for key in texts}
+        labels = {
+            key: draft.text(texts, key, check=check_priority if key == PRIORITY else same)
+            for key in texts
+        }
         draft.words = placeholders(draft.name, cluster, labels)
         return labels
 
@@ -178,12 +197,13 @@ class HostBuilder:
             asked = address
             if model.address is not None and found is not None:
                 asked = draft.filled(replace(found, value=model.address), "", check_address)
-            probes.append(_probe(model, asked))
+            probes.append(probe_of(model, asked))
         return Heartbeat(
             probes=tuple(probes),
             interval_s=draft.value(tree, "interval", 5.0),
             timeout_s=draft.value(tree, "timeout", 2.0),
             require_all=draft.value(tree, "require", "any") == "all",
+            weak_is_silent=draft.value(tree, "weak", "alive") == "silent",
         )
 
     def _as_proxy(self, draft: Draft, tree: Tree, address: str) -> AsProxy:
@@ -223,10 +243,25 @@ class HostBuilder:
         tree = {**tree, "power_management": {**above, "agents": trees}}
         management = PowerManagement(
             enabled=draft.value(above, "enabled", default=True),
+            kdump=self._kdump(above),
+            soft_fencing=soft_fencing(draft, branch(above, "soft_fencing")),
             agents=tuple(agents),
             proxies=self._proxies(draft, above),
         )
         return management, tree, frozenset(shared)
+
+    def _kdump(self, tree: Tree) -> bool:
+        """Whether a host tells of its crash dumps; it is in vain while nobody listens."""
+        found = leaf(tree, "kdump")
+        if found is None or not found.value:
+            return False
+        if not self.loaded.settings.kdump.enabled:
+            origin = found.origin
+            self.findings.warn(
+                f"{origin.file}: {origin.key.removeprefix('.')} is true, but crash dumps are not "
+                "listened for: set kdump.enabled = true in the main file"
+            )
+        return True
 
     def _removed(self, draft: Draft, name: str, said: Tree) -> bool:
         """Whether an agent is dropped; dropping one that no layer defines is a fault."""
@@ -246,19 +281,3 @@ class HostBuilder:
             words = fencing.proxies or _DEFAULT_PROXIES
             found = Leaf(words, Origin(file, "fencing.proxies", shown))
         return draft.preferences(found, implicit=fencing.implicit_proxies)
-
-
-_PORTS = {"ssh": 22, "http": 80}
-_TLS_PORT = 443
-
-
-def _probe(model: ProbeModel, address: str) -> Probe:
-    tls = bool(model.tls)
-    default = _TLS_PORT if tls else _PORTS.get(model.type)
-    return Probe(
-        type=ProbeType(model.type),
-        address=address,
-        port=model.port or default,
-        path=model.path or "/",
-        tls=tls,
-    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from pmwatchd.config.durations import within
 from pmwatchd.config.faults import WrongError
@@ -24,6 +24,7 @@ from pmwatchd.config.values import (
     Section,
     Text,
     Words,
+    check_command,
     check_name,
 )
 from pmwatchd.core import dialect
@@ -87,12 +88,21 @@ class AgentLayer(DeviceLayer):
     remove: Flag | None = None
 
 
+class SoftFencingLayer(Section):
+    """What is tried on the host itself before its power is cut."""
+
+    command: Text | None = None
+    wait: Annotated[float, within("1s", "1h")] | None = None
+
+
 class PowerManagementLayer(Section):
     """How a host is fenced."""
 
     enabled: Flag | None = None
+    kdump: Flag | None = None
     proxies: Words | None = None
     concurrent: Flag | None = None
+    soft_fencing: SoftFencingLayer | None = None
     agents: tuple[AgentLayer, ...] | None = None
 
     @model_validator(mode="after")
@@ -110,6 +120,7 @@ class HeartbeatLayer(Section):
     interval: Annotated[float, within("100ms", "1h")] | None = None
     timeout: Annotated[float, within("50ms", "60s")] | None = None
     require: Literal["any", "all"] | None = None
+    weak: Literal["alive", "silent"] | None = None
     probes: Probes | None = None
 
 
@@ -118,6 +129,22 @@ class GraceLayer(Section):
 
     period: Annotated[float, within("100ms", "1d")] | None = None
     failures: Annotated[int, Field(strict=True, ge=1, le=1000)] | None = None
+
+
+class AliveCheckLayer(Section):
+    """A site's own command that knows whether a host is alive."""
+
+    command: Annotated[tuple[str, ...], BeforeValidator(check_command)] | None = None
+    on: Literal["here", "proxy"] | None = None
+    timeout: Annotated[float, within("100ms", "60s")] | None = None
+    on_error: Literal["hold", "ignore"] | None = None
+
+
+class SafetyLayer(Section):
+    """What of ``[safety]`` a host or a cluster may say itself."""
+
+    automatic: Flag | None = None
+    alive_check: AliveCheckLayer | None = None
 
 
 class AsProxyLayer(Section):
@@ -140,6 +167,7 @@ class ClusterLayer(Section):
     probes: Probes | None = None
     heartbeat: HeartbeatLayer | None = None
     grace: GraceLayer | None = None
+    safety: SafetyLayer | None = None
     as_proxy: AsProxyLayer | None = None
     power_management: PowerManagementLayer | None = None
 

@@ -10,7 +10,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from pmwatchd.config.durations import within
 from pmwatchd.config.faults import WrongError
+from pmwatchd.config.safety import SafetySettings
 from pmwatchd.config.values import (
+    Count,
     EnvPort,
     Full,
     Place,
@@ -19,12 +21,9 @@ from pmwatchd.config.values import (
     Section,
     Words,
     check_address,
-    no_flag,
     reference,
 )
 from pmwatchd.core import rules
-
-Count = Annotated[int, Field(ge=1, le=1000), BeforeValidator(no_flag)]
 
 
 def split_address(text: str) -> tuple[str, int]:
@@ -76,7 +75,8 @@ def _key(value: object) -> Path | SecretRef:
 
 
 PathText = Annotated[Path, BeforeValidator(_path)]
-Listen = Annotated[tuple[Annotated[str, BeforeValidator(_listen)], ...], BeforeValidator(_listens)]
+ListenText = Annotated[str, BeforeValidator(_listen)]
+Listen = Annotated[tuple[ListenText, ...], BeforeValidator(_listens)]
 
 
 class HeartbeatSettings(Section):
@@ -85,6 +85,7 @@ class HeartbeatSettings(Section):
     interval: Annotated[float, within("100ms", "1h")] = 5.0
     timeout: Annotated[float, within("50ms", "60s")] = 2.0
     require: Literal["any", "all"] = "any"
+    weak: Literal["alive", "silent"] = "alive"
     probes: Annotated[tuple[ProbeModel, ...], Field(min_length=1)] = (
         ProbeModel(type="tcp", port=22),
     )
@@ -145,10 +146,14 @@ class SshSettings(Section):
     connect_timeout: Annotated[float, within("100ms", "60s")] = 5.0
 
 
-class SafetySettings(Section):
-    """What protects the fleet from its guard."""
+class KdumpSettings(Section):
+    """How crash dumps are heard and how long they are waited for; durations in seconds."""
 
-    startup_hold: Annotated[float, within("0s", "1d")] = 300.0
+    enabled: bool = False
+    listen: ListenText = "[::]:7410"
+    start_window: Annotated[float, within("0s", "1h")] = 30.0
+    quiet_after: Annotated[float, within("100ms", "1h")] = 30.0
+    ceiling: Annotated[float, within("100ms", "1d")] = 1800.0
 
 
 class ApiSettings(Section):
@@ -195,6 +200,7 @@ class Settings(BaseSettings):
     fencing: FencingSettings = FencingSettings()
     ssh: SshSettings = SshSettings()
     safety: SafetySettings = SafetySettings()
+    kdump: KdumpSettings = KdumpSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()
@@ -215,7 +221,13 @@ class Settings(BaseSettings):
         """What the core takes from all this."""
         fencing = self.fencing
         return rules.Rules(
-            safety=rules.Safety(startup_hold_s=self.safety.startup_hold),
+            safety=self.safety.rules(),
+            kdump=rules.KdumpRules(
+                enabled=self.kdump.enabled,
+                start_window_s=self.kdump.start_window,
+                quiet_after_s=self.kdump.quiet_after,
+                ceiling_s=self.kdump.ceiling,
+            ),
             ssh_user=self.ssh.user,
             ssh_port=self.ssh.port,
             fencing=rules.Fencing(

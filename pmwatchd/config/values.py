@@ -22,6 +22,7 @@ from pydantic import (
 from pmwatchd.config.faults import WrongError, nearest
 from pmwatchd.core import proxies
 from pmwatchd.core.dialect import canonical_option
+from pmwatchd.core.model import Probe, ProbeType
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,252}")
 _TITLE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9 ._-]{0,252}")
@@ -217,6 +218,18 @@ def _is_confidential(name: str) -> bool:
     return _CONFIDENTIAL.search(canonical_option(name).lower()) is not None
 
 
+def check_command(value: object) -> tuple[str, ...]:
+    """Return the words of a command, none for none, or raise WrongError."""
+    if not isinstance(value, (list, tuple)):
+        raise WrongError(
+            "is not a list of words", 'Write for example ["/usr/local/bin/check", "{name}"]'
+        )
+    words = tuple(_text(word) for word in value)
+    if words and not words[0].strip():
+        raise WrongError("begins with an empty word", "Name the program first")
+    return words
+
+
 def no_flag(value: object) -> object:
     """Refuse true and false for a number: they would be read as 1 and 0."""
     if isinstance(value, bool):
@@ -233,6 +246,7 @@ Options = Annotated[
     BeforeValidator(_options),
     AfterValidator(_hidden),
 ]
+Count = Annotated[int, Field(ge=1, le=1000), BeforeValidator(no_flag)]
 Port = Annotated[int, Field(strict=True, ge=1, le=65535)]
 EnvPort = Annotated[int, Field(ge=1, le=65535), BeforeValidator(no_flag)]
 Flag = Annotated[bool, Field(strict=True)]
@@ -258,3 +272,20 @@ class ProbeModel(Section):
         if self.path is not None and not re.fullmatch(r"/[!-~]*", self.path):
             raise WrongError("path must begin with / and hold no blanks", "Correct path")
         return self
+
+
+_PORTS = {"ssh": 22, "http": 80}
+_TLS_PORT = 443
+
+
+def probe_of(model: ProbeModel, address: str) -> Probe:
+    """Make the probe of the core, with the port that its type usually has."""
+    tls = bool(model.tls)
+    default = _TLS_PORT if tls else _PORTS.get(model.type)
+    return Probe(
+        type=ProbeType(model.type),
+        address=address,
+        port=model.port or default,
+        path=model.path or "/",
+        tls=tls,
+    )

@@ -291,6 +291,14 @@ class OverrideRequested:
     expires_at: datetime
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverrideEndRequested:
+    """A person takes back the word that a storm is none."""
+
+    request: int
+    by: str
+
+
 PersonEvent = (
     PowerRequested
     | StatusRequested
@@ -302,6 +310,7 @@ PersonEvent = (
     | PauseRequested
     | ResumeRequested
     | OverrideRequested
+    | OverrideEndRequested
 )
 Event = (
     HeartbeatsHeard

@@ -8,10 +8,12 @@ stops automatic fencing.  A person's command is stopped only by those in
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pmwatchd.core.model import HoldName, Host
+
+_RANK = {name: number for number, name in enumerate(HoldName)}
 
 BINDING = frozenset({HoldName.OPERATION_RUNNING, HoldName.SELF, HoldName.JOURNAL_UNWRITABLE})
 """Even a person's command waits for these."""
@@ -29,6 +31,7 @@ class Circumstances:
         quiet_until: No new operation before, because the last one proved an off.
         retry_at: No new operation before, because the last one failed.
         miswired: Its agents read off while it answered.
+        parked: How often it was fenced in a short time, or 0 when it is not parked.
     """
 
     host: Host
@@ -40,6 +43,7 @@ class Circumstances:
     quiet_until: float | None = None
     retry_at: float | None = None
     miswired: bool = False
+    parked: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,11 @@ class Verdict:
     name: HoldName
     reason: str
     until_at: float | None = None
+
+
+def in_order(verdicts: Iterable[Verdict]) -> tuple[Verdict, ...]:
+    """Return verdicts in the order of the rules."""
+    return tuple(sorted(verdicts, key=lambda verdict: _RANK[verdict.name]))
 
 
 def judge(about: Circumstances, now: float) -> tuple[Verdict, ...]:
@@ -74,6 +83,9 @@ def _applying(about: Circumstances, now: float) -> Iterator[Verdict]:
         yield Verdict(HoldName.QUIET_TIME, reason, about.quiet_until)
     if about.retry_at is not None and now < about.retry_at:
         yield Verdict(HoldName.BACKOFF, "the last operation failed", about.retry_at)
+    if about.parked:
+        reason = f"it was fenced {about.parked} times in a short time: a person must look at it"
+        yield Verdict(HoldName.PARKED, reason)
     if about.miswired:
         reason = "its agents read off while it answered: they switch another machine"
         yield Verdict(HoldName.MISWIRED, reason)

@@ -225,6 +225,14 @@ class Probe:
     path: str = "/"
     tls: bool = False
 
+    @property
+    def words(self) -> str:
+        """How it is written for people, and how a canary is named: ``tcp://10.0.0.1:53``."""
+        scheme = "https" if self.tls else self.type
+        address = f"[{self.address}]" if ":" in self.address else self.address
+        port = "" if self.port is None else f":{self.port}"
+        return f"{scheme}://{address}{port}{self.path if self.type is ProbeType.HTTP else ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heartbeat:

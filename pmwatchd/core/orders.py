@@ -95,6 +95,9 @@ class SaveHost:
             that read off while the host answered; "" for none.
         expires_at: End of its maintenance as wall-clock time.
         kept_off: Its maintenance keeps a person's off, and only a person's word ends it.
+        fenced: Operations that proved it off since it was last up for an unbroken loop window.
+        parked: It was fenced too often, and waits for a person's word.
+        soft_fenced: Its soft fencing command ran in this silence.
     """
 
     host: str
@@ -110,6 +113,9 @@ class SaveHost:
     maintenance_reason: str = ""
     expires_at: datetime | None = None
     kept_off: bool = False
+    fenced: int = 0
+    parked: bool = False
+    soft_fenced: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,12 +97,14 @@ class Safety:
     What keeps the daemon from fencing.
 
     Attributes:
+        automatic: The main file's word for all hosts; each host has its own, which counts.
         loop_limit: Operations with proven off until a host is parked.
         loop_window_s: Unbroken *up* for so long ends the count.
         witnesses: How many proxies are asked whether they reach the suspect.
         canaries: Addresses that answer unless our own place in the network is ill.
     """
 
+    automatic: bool = True
     startup_hold_s: float = 300.0
     max_concurrent: int = 10
     per_hour: int = 60

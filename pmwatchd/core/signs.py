@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from pmwatchd.core.model import ProbeResult
+from pmwatchd.core.model import Heartbeat, ProbeResult, ProbeType
 
 
 def combine(
@@ -30,3 +30,8 @@ def combine(
     if not results or ProbeResult.LOCAL_FAULT in results:
         return ProbeResult.LOCAL_FAULT
     return ProbeResult.ALIVE if require_all else ProbeResult.SILENT
+
+
+def wants_words(heartbeat: Heartbeat) -> bool:
+    """Whether a probe asks for words, so that a refusal, an echo or a bare accept is weak."""
+    return any(probe.type in (ProbeType.SSH, ProbeType.HTTP) for probe in heartbeat.probes)

@@ -44,6 +44,31 @@ class MaintenanceView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeeperView:
+    """A person's word for the whole site: whose, why, and when it ends by itself (monotonic)."""
+
+    by: str
+    reason: str
+    until_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SiteView:
+    """
+    What holds for the whole site now.
+
+    Attributes:
+        automatic: False: the main file lets no host be fenced automatically.
+        paused: All automatic fencing is stopped for a time.
+        override: A person says that a storm is none, for a time.
+    """
+
+    automatic: bool = True
+    paused: KeeperView | None = None
+    override: KeeperView | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
     """One host as ``status``, ``hosts`` and ``show`` tell it; instants are monotonic."""
 

@@ -94,6 +94,16 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             ("secret.unreadable", ERROR, "A secret cannot be read[ for {host}][: {reason}]"),
             ("observer.paused", WARNING, "This daemon itself did not run for {for_s} s"),
             (
+                "observer.ill",
+                ERROR,
+                "The fault seems to be ours: nobody is fenced, silence does not count[: {reason}]",
+            ),
+            (
+                "observer.well",
+                INFO,
+                "Our own place in the network is well again[ after {took_s} s]",
+            ),
+            (
                 "heartbeat.local_fault",
                 WARNING,
                 (
@@ -118,6 +128,36 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             ),
             ("hold.began", WARNING, "{host} is not fenced now: {hold}[ ({reason})]"),
             ("hold.ended", INFO, "{host} is no longer held by {hold}"),
+            (
+                "witness.said",
+                INFO,
+                "{proxy} was asked whether it reaches {host}: {result}[ ({reason})]",
+            ),
+            ("alive.checked", INFO, "The alive check of {host} says: {result}[ ({reason})]"),
+            (
+                "host.parked",
+                ERROR,
+                (
+                    "{host} is parked[ after {fenced} fencings]: it is not fenced again until a "
+                    "person acknowledges[ ({reason})]"
+                ),
+            ),
+            (
+                "host.acknowledged",
+                INFO,
+                "{by} has looked at {host}, it may be fenced again[ ({reason})]",
+            ),
+            (
+                "fence.would_have",
+                WARNING,
+                "{host} would have been fenced now, but safety.automatic is false[ ({reason})]",
+            ),
+            ("fence.soft_began", WARNING, "{host} is fenced softly: its command runs on it now"),
+            (
+                "fence.soft_ended",
+                INFO,
+                "Soft fencing of {host} is over[: {result}][ after {took_s} s][ ({reason})]",
+            ),
             (
                 "fence.opened",
                 WARNING,
@@ -186,6 +226,29 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                     "[ ({reason})]"
                 ),
             ),
+            ("kdump.began", WARNING, "{host} writes a crash dump: it is waited for[ ({reason})]"),
+            (
+                "kdump.ended",
+                INFO,
+                "The crash dump of {host} is over[ after {took_s} s][: {reason}]",
+            ),
+            (
+                "kdump.refused",
+                WARNING,
+                (
+                    "Datagrams at the crash dump port were refused: {unknown} from addresses of no "
+                    "host with kdump, {garbage} that are no message of a dump, {surplus} more than "
+                    "one per second of a host[; one came from {sender}]"
+                ),
+            ),
+            (
+                "kdump.unresolved",
+                WARNING,
+                (
+                    "A crash dump of {host} would not be heard: its address[ {address}] "
+                    "cannot be resolved"
+                ),
+            ),
             ("alert.raised", WARNING, "Alert {alert}[ for {host}][: {reason}]"),
             ("alert.cleared", INFO, "Alert {alert} is mended[ for {host}]"),
             (
@@ -197,6 +260,37 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 "maintenance.ended",
                 INFO,
                 "{host} is no longer in maintenance[, ended by {by}][ ({reason})]",
+            ),
+            (
+                "maintenance.end_announced",
+                WARNING,
+                "The maintenance of {host} ends soon[, at {until}]: it may be fenced from then on",
+            ),
+            (
+                "pause.began",
+                WARNING,
+                "All automatic fencing is paused[ by {by}][ until {until}][ ({reason})]",
+            ),
+            (
+                "pause.end_announced",
+                WARNING,
+                "The pause of all automatic fencing ends soon[, at {until}]",
+            ),
+            (
+                "pause.ended",
+                INFO,
+                "Automatic fencing is no longer paused[, ended by {by}][ ({reason})]",
+            ),
+            (
+                "override.began",
+                WARNING,
+                "A storm stops no fencing[, says {by}][, until {until}][ ({reason})]",
+            ),
+            ("override.end_announced", WARNING, "The storm override ends soon[, at {until}]"),
+            (
+                "override.ended",
+                INFO,
+                "A storm stops fencing again[, the override was ended by {by}][ ({reason})]",
             ),
             (
                 "journal.failed",

@@ -108,6 +108,8 @@ class Metrics:
         match record.event:
             case "hold.began":
                 self._holds_began.labels(_closed(record, "hold", HoldName)).inc()
+            case "fence.would_have":
+                self._would_have.inc()
             case "fence.agent_executed":
                 self._count_execution(record)
             case "fence.proxy_failed":
@@ -162,6 +164,11 @@ class Metrics:
             "pmwatchd_holds_began_total",
             "Times that a host began to be held back from fencing.",
             ["hold"],
+            registry=registry,
+        )
+        self._would_have = Counter(
+            "pmwatchd_would_have_fenced_total",
+            "Times that a host would have been fenced if safety.automatic were true.",
             registry=registry,
         )
         self._reload_successful = Gauge(

@@ -13,10 +13,11 @@ from enum import StrEnum
 from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from pmwatchd.core.model import Alert, HoldName, HostStatus, Liveness
-from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert, SiteView
 from pmwatchd.ports import Desk, Health
 
 UNSTARTED = Health(ready=False, journal_writable=False, last_pass_age_s=0.0)
+UNSAID = SiteView(automatic=False)
 
 
 class Snapshot:
@@ -53,6 +54,8 @@ class Snapshot:
         hosts: Sequence[HostView] = desk.hosts() if desk else ()
         self._see(hosts)
         yield from _fleet(hosts, desk.alerts() if desk else ())
+        yield from _site(desk.site() if desk else UNSAID, desk)
+        yield _shares(desk.shares() if desk else {})
         yield from _operations(desk.operations() if desk else ())
         yield from self._health(desk.health() if desk else UNSTARTED, started=desk is not None)
         if desk and self._per_host:
@@ -106,6 +109,40 @@ def _fleet(hosts: Sequence[HostView], of_site: Sequence[RaisedAlert]) -> Iterato
         Alert,
         alerts,
     )
+
+
+def _site(said: SiteView, desk: Desk | None) -> Iterator[Metric]:
+    yield GaugeMetricFamily(
+        "pmwatchd_automatic",
+        "1 if safety.automatic is true; 0: hosts are watched and never fenced automatically.",
+        value=float(said.automatic),
+    )
+    yield GaugeMetricFamily(
+        "pmwatchd_paused",
+        "1 while a person has paused all automatic fencing.",
+        value=float(said.paused is not None),
+    )
+    for name, what, kept in (
+        ("pause_expiry_timestamp_seconds", "the pause ends by itself; 0: not paused", said.paused),
+        (
+            "storm_override_expiry_timestamp_seconds",
+            "a storm stops fencing again; 0: it is not overridden",
+            said.override,
+        ),
+    ):
+        ends_at = desk.wall_of(kept.until_at).timestamp() if desk and kept else 0.0
+        yield GaugeMetricFamily(f"pmwatchd_{name}", f"When {what}.", value=ends_at)
+
+
+def _shares(shares: Mapping[tuple[str, str], float]) -> Metric:
+    family = GaugeMetricFamily(
+        "pmwatchd_domain_silent_ratio",
+        "Share of silent hosts among those that count, by domain, as a storm is judged by it.",
+        labels=["domain", "value"],
+    )
+    for labels, share in sorted(shares.items()):
+        family.add_metric(labels, share)
+    return family
 
 
 def _counted(

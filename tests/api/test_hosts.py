@@ -41,6 +41,7 @@ async def test_a_host_is_shown_with_what_is_known_of_it(room: Room) -> None:
     ]
     assert shown["power_management"] == {
         "enabled": True,
+        "kdump": False,
         "proxies": ["cluster", "dc", "engine"],
         "agents": [
             {

@@ -18,11 +18,16 @@ from prometheus_client import CollectorRegistry
 from pmwatchd.api.app import build_app
 from pmwatchd.api.server import serve
 from pmwatchd.core.events import (
+    AckRequested,
     CancelRequested,
     MaintenanceEndRequested,
     MaintenanceRequested,
+    OverrideEndRequested,
+    OverrideRequested,
+    PauseRequested,
     PersonEvent,
     PowerRequested,
+    ResumeRequested,
     StatusRequested,
     VouchRequested,
 )
@@ -38,9 +43,16 @@ from pmwatchd.core.model import (
     PowerManagement,
 )
 from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Told
-from pmwatchd.core.views import HostView, MaintenanceView, OperationView, RaisedAlert
+from pmwatchd.core.views import (
+    HostView,
+    MaintenanceView,
+    OperationView,
+    RaisedAlert,
+    SiteView,
+)
 from pmwatchd.observe.stream import EventStream
 from pmwatchd.ports import Entry, Health, Reloaded, Row
+from tests.cli.keepers import heard
 
 BEGAN = datetime(2026, 11, 21, 9, 0, tzinfo=UTC)
 Answer = Accepted | Refused | PowerRead
@@ -108,6 +120,7 @@ class Script:
     allowed: list[bool] = field(default_factory=list)
     looked: int = 0
     site_alerts: tuple[RaisedAlert, ...] = ()
+    said: SiteView = field(default_factory=SiteView)
     silent: asyncio.Event | None = None
 
     def hosts(self) -> list[HostView]:
@@ -126,6 +139,14 @@ class Script:
     def alerts(self) -> tuple[RaisedAlert, ...]:
         """Alerts that concern no single host."""
         return self.site_alerts
+
+    def site(self) -> SiteView:
+        """What people said for the whole site."""
+        return self.said
+
+    def shares(self) -> dict[tuple[str, str], float]:
+        """Nothing is silent."""
+        return {}
 
     def wall_of(self, at: float) -> datetime:
         """An instant of the script."""
@@ -150,15 +171,23 @@ class Script:
                 self.views[name] = replace(self.views[name], maintenance=None)
                 return Accepted()
             case (
+                PauseRequested() | ResumeRequested() | OverrideRequested() | OverrideEndRequested()
+            ):
+                self.said, answer = heard(self.said, event)
+                return answer
+            case AckRequested(host=name):
+                parked = Refused(type="not-parked", reason=f"{name} is not parked")
+                return self.answers.get(name, parked)
+            case (
                 StatusRequested(host=name) | CancelRequested(host=name) | VouchRequested(host=name)
             ):
                 return self.answers[name]
             case PowerRequested(host=name, action=action):
-                answer = self.answers.get(name) or Accepted(operation=f"op_{name}")
-                if isinstance(answer, Accepted) and answer.operation:
+                begun = self.answers.get(name) or Accepted(operation=f"op_{name}")
+                if isinstance(begun, Accepted) and begun.operation:
                     outcome = self.outcomes.get(name, Outcome.DONE)
-                    self.began.append(operation(answer.operation, name, action, outcome))
-                return answer
+                    self.began.append(operation(begun.operation, name, action, outcome))
+                return begun
 
     async def reload(self, allow_removal: bool) -> Reloaded:  # noqa: FBT001 - the API calls it so
         """Do what the script says."""

@@ -18,6 +18,7 @@ import pytest
 from pmwatchd.core.events import PowerRequested
 from pmwatchd.core.model import Outcome
 from pmwatchd.core.orders import Accepted
+from pmwatchd.core.views import KeeperView, SiteView
 from tests.cli.scripted import ScriptedDaemon
 from tests.kit.waiting import eventually
 
@@ -265,3 +266,18 @@ def test_a_persons_word_for_an_off_wants_the_name_typed(
 
     assert (ended, "type its name" in shown) == (code, True)
     assert len(daemon.script.asked) == (code == 0)
+
+
+@pytest.mark.parametrize(("typed", "code", "events"), [("y\n", 0, 1), ("n\n", 1, 0)])
+def test_on_a_terminal_resume_asks_first_and_shows_who_paused_and_why(
+    daemon: ScriptedDaemon, typed: str, code: int, events: int
+) -> None:
+    paused = KeeperView(by="ann", reason="switch upgrade", until_at=1800.0)
+    daemon.script.said = SiteView(paused=paused)
+
+    ended, shown = on_a_terminal("resume", "--url", daemon.url, typed=typed)
+
+    assert ended == code
+    assert "by ann: switch upgrade" in shown
+    assert "Continue?" in shown
+    assert len(daemon.script.asked) == events

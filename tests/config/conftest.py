@@ -19,5 +19,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Folder:
     place = Folder(tmp_path)
     (tmp_path / "hosts.d").mkdir()
     (tmp_path / "agents").mkdir()
-    place.main(f'fencing.agent_dir = "{tmp_path / "agents"}"\n')
+    place.main(
+        f'fencing.agent_dir = "{tmp_path / "agents"}"\n'
+        'safety.canaries = [{ type = "icmp", address = "192.0.2.1" }]\n'
+    )
     return place

@@ -253,7 +253,7 @@ def test_a_value_that_an_agent_would_read_differently_is_refused(
         ("[[hosts]]\nname = 'node1'\naddress = 'x.{cluster}'", "hosts.node1.address"),
         (f"{HOST}probes = [{{ type = 'snmp' }}]", "hosts.node1.probes[0].type"),
         (f"{HOST}extra_grace = '5 parsecs'", "hosts.node1.extra_grace"),
-        (f"{HOST}power_management = {{ kdump = true }}", "hosts.node1.power_management.kdump"),
+        (f"{HOST}power_management = {{ kdump = 'yes' }}", "hosts.node1.power_management.kdump"),
         (f"[clusters.blue]\n{HOST}cluster = 'bleu'", "hosts.node1.cluster"),
         (with_agent(device="'gone'"), "hosts.node1.power_management.agents.a.device"),
         (

@@ -82,11 +82,7 @@ def test_an_unknown_key_is_a_fault_that_names_the_nearest_known_one(folder: Fold
 @pytest.mark.parametrize(
     "text",
     [
-        "[kdump]\nenabled = true",
         "[[hooks]]\non = ['on_off']",
-        "[heartbeat]\nweak = 'alive'",
-        "[safety]\nautomatic = true",
-        "[safety.storm]\nmin_hosts = 3",
         "[api]\ntokens = []",
     ],
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pmwatchd.core.model import ProbeResult
-from pmwatchd.core.signs import combine
+from pmwatchd.core.model import Heartbeat, Probe, ProbeResult, ProbeType
+from pmwatchd.core.signs import combine, wants_words
 
 ALIVE, SILENT, FAULT = ProbeResult.ALIVE, ProbeResult.SILENT, ProbeResult.LOCAL_FAULT
 
@@ -50,3 +50,37 @@ def test_a_heartbeat_that_asked_nothing_is_neither_alive_nor_silent(
     require_all: bool,  # noqa: FBT001 - a parameter of pytest
 ) -> None:
     assert combine([], require_all=require_all) is FAULT
+
+
+@pytest.mark.parametrize(
+    ("types", "wanted"),
+    [
+        ((ProbeType.TCP, ProbeType.ICMP), False),
+        ((ProbeType.TCP, ProbeType.SSH), True),
+        ((ProbeType.HTTP,), True),
+        ((), False),
+    ],
+)
+def test_ssh_and_http_ask_for_words(
+    types: tuple[ProbeType, ...],
+    wanted: bool,  # noqa: FBT001 - a parameter of pytest
+) -> None:
+    probes = tuple(Probe(type=kind, address="10.0.0.7") for kind in types)
+
+    assert wants_words(Heartbeat(probes=probes)) is wanted
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [
+        (Probe(type=ProbeType.TCP, address="10.0.0.1", port=53), "tcp://10.0.0.1:53"),
+        (Probe(type=ProbeType.ICMP, address="fd00::1"), "icmp://[fd00::1]"),
+        (Probe(type=ProbeType.SSH, address="gw.example.org"), "ssh://gw.example.org"),
+        (
+            Probe(type=ProbeType.HTTP, address="10.0.0.1", path="/healthz", tls=True),
+            "https://10.0.0.1/healthz",
+        ),
+    ],
+)
+def test_a_probe_is_written_like_an_address_of_the_web(probe: Probe, words: str) -> None:
+    assert probe.words == words

@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
+from pmwatchd.core.model import Candidate
+from pmwatchd.io.inquiries import NetworkInquiries
+from pmwatchd.io.local import LocalTransport
 from pmwatchd.io.ssh import SshOptions, SshTransport
 from tests.kit.proxy import Proxy, make_key
-from tests.kit.ssh import Build, Ledger
+from tests.kit.ssh import Build, Ledger, candidate
 
 
 @pytest.fixture
@@ -59,3 +62,21 @@ async def transport_with(ssh_options: SshOptions, ledger: Ledger) -> AsyncIterat
     yield build
     for transport in made:
         await transport.close()
+
+
+@pytest.fixture
+def transport(transport_with: Build) -> SshTransport:
+    """Return a transport that only questions use."""
+    return transport_with()
+
+
+@pytest.fixture
+def inquiries(transport: SshTransport) -> NetworkInquiries:
+    """Return what asks the proxy, and runs programs here."""
+    return NetworkInquiries(outpost=transport, local=LocalTransport("/nowhere"))
+
+
+@pytest.fixture
+def witness(proxy: Proxy) -> Candidate:
+    """Return the proxy as the core names it."""
+    return candidate(proxy)

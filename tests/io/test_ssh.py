@@ -19,7 +19,7 @@ from pmwatchd.ports import OUTPUT_LIMIT
 from tests.kit.parts import needs
 from tests.kit.ports import free_port
 from tests.kit.proxy import Proxy, make_key
-from tests.kit.ssh import Build, Ledger, candidate
+from tests.kit.ssh import Build, Ledger, candidate, sessions_of
 from tests.kit.waiting import eventually
 
 pytestmark = needs("sshd", "ssh-keygen")
@@ -36,23 +36,6 @@ async def refused(transport: SshTransport, target: Candidate) -> ProxyError:
 async def until(path: Path) -> None:
     """Wait until a remote command has made a file."""
     await asyncio.to_thread(eventually, path.exists, within_s=10, what=f"{path.name} is there")
-
-
-def sessions_of(proxy: Proxy) -> list[int]:
-    """Processes of sshd that serve connections, without what they run."""
-    assert proxy.process is not None
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            pid, _, rest = stat.read_text().partition(" ")
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        name, _, fields = rest.rpartition(") ")
-        parents[int(pid)] = (name.lstrip("("), int(fields.split()[1]))
-    found = [proxy.process.pid]
-    for one in found:
-        found += [p for p, (name, parent) in parents.items() if parent == one and "sshd" in name]
-    return found[1:]
 
 
 async def test_a_command_gets_its_input_and_gives_its_output_and_exit_status(

@@ -15,6 +15,7 @@ PACKAGES = {
     "ipmi_sim": "openipmi",
     "promtool": "prometheus",
     "ps": "procps",
+    "ping": "iputils-ping",
 }
 _PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
 

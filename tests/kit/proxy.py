@@ -54,7 +54,7 @@ class Proxy:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start sshd and return when it shows its banner."""
+        """Make its keys, start sshd and return when it shows its banner."""
         self.directory.mkdir(parents=True)
         if os.geteuid() == 0:  # sshd separates privileges in there, and the package's unit makes it
             Path("/run/sshd").mkdir(mode=0o755, exist_ok=True)
@@ -62,10 +62,14 @@ class Proxy:
         authorized = self.directory / "authorized_keys"
         authorized.write_text(self.public_key.read_text())
         authorized.chmod(0o644)
-        self.port = free_port(self.address)
+        self.restart()
+
+    def restart(self, options: str = "") -> None:
+        """Start sshd with the same keys, and these lines more in its configuration."""
+        self.port = self.port or free_port(self.address)
         config = self.directory / "sshd_config"
         config.write_text(
-            _CONFIG.format(port=self.port, address=self.address, directory=self.directory)
+            _CONFIG.format(port=self.port, address=self.address, directory=self.directory) + options
         )
         with (self.directory / "output").open("wb") as output:
             self.process = subprocess.Popen(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pmwatchd.core.model import Candidate, ProbeResult, ProxySource
 from pmwatchd.core.orders import Record
@@ -49,3 +50,20 @@ def candidate(proxy: Proxy) -> Candidate:
         port=proxy.port,
         user=getpass.getuser(),
     )
+
+
+def sessions_of(proxy: Proxy) -> list[int]:
+    """Processes of sshd that serve connections, without what they run."""
+    assert proxy.process is not None
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            pid, _, rest = stat.read_text().partition(" ")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        name, _, fields = rest.rpartition(") ")
+        parents[int(pid)] = (name.lstrip("("), int(fields.split()[1]))
+    found = [proxy.process.pid]
+    for one in found:
+        found += [p for p, (name, parent) in parents.items() if parent == one and "sshd" in name]
+    return found[1:]

@@ -25,7 +25,7 @@ from pmwatchd.core.model import (
     ProbeType,
 )
 from pmwatchd.core.orders import Accepted, PowerRead, Record, Refused, Told, Value
-from pmwatchd.core.views import Hold, HostView, OperationView, RaisedAlert
+from pmwatchd.core.views import Hold, HostView, OperationView, RaisedAlert, SiteView
 from pmwatchd.ports import Health
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -117,6 +117,8 @@ class ScriptedDesk:
         default_factory=lambda: Health(ready=True, journal_writable=True, last_pass_age_s=0.5)
     )
     asked: list[PersonEvent] = field(default_factory=list)
+    said: SiteView = field(default_factory=SiteView)
+    silent_shares: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def hosts(self) -> list[HostView]:
         return self.views
@@ -129,6 +131,12 @@ class ScriptedDesk:
 
     def alerts(self) -> tuple[RaisedAlert, ...]:
         return self.raised
+
+    def site(self) -> SiteView:
+        return self.said
+
+    def shares(self) -> Mapping[tuple[str, str], float]:
+        return self.silent_shares
 
     async def ask(self, make: Callable[[int], PersonEvent]) -> Accepted | Refused | PowerRead:
         self.asked.append(make(7))

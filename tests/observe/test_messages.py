@@ -84,6 +84,26 @@ def test_a_failed_fencing_is_an_error_and_a_lost_journal_critical() -> None:
     assert message_of("fence.intended").level is Level.DEBUG
 
 
+def test_what_is_said_of_the_whole_site_names_owner_reason_and_end() -> None:
+    fields = {"by": "ann", "until": "12:30", "reason": "switch upgrade"}
+
+    assert message_of("pause.began").render(fields) == (
+        "All automatic fencing is paused by ann until 12:30 (switch upgrade)"
+    )
+    assert message_of("override.began").render(fields) == (
+        "A storm stops no fencing, says ann, until 12:30 (switch upgrade)"
+    )
+    assert message_of("pause.ended").render({}) == "Automatic fencing is no longer paused"
+
+
+def test_a_witness_is_told_by_name_with_its_word() -> None:
+    fields = {"host": "node1", "proxy": "node2", "result": "none", "reason": "not connected"}
+
+    assert message_of("witness.said").render(fields) == (
+        "node2 was asked whether it reaches node1: none (not connected)"
+    )
+
+
 def test_what_a_reload_could_not_do_is_an_error_and_what_it_doubts_a_warning() -> None:
     failed, doubted = message_of("config.reload_failed"), message_of("inventory.warned")
 

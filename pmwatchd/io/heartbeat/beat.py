@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import zlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pmwatchd.core.events import Answered, CanaryHeard, Silent
 from pmwatchd.core.model import Host, ProbeResult
-from pmwatchd.core.signs import combine
+from pmwatchd.core.signs import combine, wants_words
 from pmwatchd.io.heartbeat.sign import Sign
 
 LATE_INTERVALS = 2
@@ -32,6 +34,7 @@ class Watched:
         due_at: When its next heartbeat is planned.
         last_answer_at: Its last answer, or None.
         answered: How its last heartbeat ended; None before the first. Local faults leave it.
+        weak: Its last answer was of weak signs only, where it has a probe that gives strong ones.
         deaf_until: The end of its last heartbeat that a local fault spoilt.
         report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
         beat: The planned heartbeat under way, if any.
@@ -43,11 +46,30 @@ class Watched:
     due_at: float
     last_answer_at: float | None = None
     answered: bool | None = None
+    weak: bool = False
     deaf_until: float = -math.inf
     report_from: float | None = None
     beat: Beat | None = None
     queued: bool = False
     forgotten: bool = False
+
+    def conclude(
+        self, beat: Beat, result: ProbeResult, now: float
+    ) -> Answered | Silent | CanaryHeard | None:
+        """Take the end of a planned heartbeat; what is to be told of it: a miss or a change."""
+        if result is ProbeResult.LOCAL_FAULT:
+            self.deaf_until = now
+            return None
+        asked_for = self.report_from is not None and beat.began_at >= self.report_from
+        if asked_for:
+            self.report_from = None
+        if result is ProbeResult.SILENT:
+            self.answered = False
+            return Silent(self.host.name, self.last_answer_at, self.deaf_until)
+        weak = self.weak if beat.weak is None else beat.weak
+        changed = not self.answered or weak is not self.weak
+        self.answered, self.weak, self.last_answer_at = True, weak, now
+        return Answered(self.host.name, now, weak) if asked_for or changed else None
 
 
 @dataclass(slots=True, eq=False)
@@ -60,6 +82,10 @@ class Beat:
         waiter: Who asked for a fresh one.
         open: Probes under way.
         fault: The first local fault that a probe met.
+        strong: A probe brought words.
+        weak: Only weak signs came where strong ones are asked for; None where a local
+            fault may have kept a strong one from us.
+        answers: Weak signs are enough to call it answered; a strong one is still awaited.
         stepped_at: When a probe last said something and began to wait for what comes of it.
     """
 
@@ -70,6 +96,9 @@ class Beat:
     open: list[Attempt] = field(default_factory=list)
     results: list[ProbeResult] = field(default_factory=list)
     fault: str = ""
+    strong: bool = False
+    weak: bool | None = False
+    answers: bool = False
     over: bool = False
     stepped_at: float = -math.inf
 
@@ -92,11 +121,19 @@ class Beat:
         heartbeat = self.host.heartbeat
         self.results.append(sign.result)
         self.fault = self.fault or sign.fault
-        return combine(
-            self.results,
-            pending=len(heartbeat.probes) - len(self.results),
-            require_all=heartbeat.require_all,
-        )
+        self.strong = self.strong or (sign.result is ProbeResult.ALIVE and not sign.weak)
+        pending = len(heartbeat.probes) - len(self.results)
+        result = combine(self.results, pending=pending, require_all=heartbeat.require_all)
+        if result is not ProbeResult.ALIVE or self.strong or not wants_words(heartbeat):
+            self.weak = False
+            return result
+        if pending:
+            self.answers = not heartbeat.weak_is_silent
+            return None
+        self.weak = None if ProbeResult.LOCAL_FAULT in self.results else True
+        if not heartbeat.weak_is_silent:
+            return result
+        return ProbeResult.SILENT if self.weak else ProbeResult.LOCAL_FAULT
 
     def is_late(self, now: float) -> bool:
         """Whether we come to look at its time-out so late that we cannot have listened."""
@@ -108,3 +145,10 @@ class Beat:
         for attempt in self.open:
             attempt.end()
         self.open.clear()
+
+
+def first_due(host: Host, now: float) -> float:
+    """The next instant of the host's own phase, which is derived from its name alone."""
+    interval_s = host.heartbeat.interval_s
+    phase_s = zlib.crc32(host.name.encode()) / 2**32 * interval_s
+    return phase_s + math.ceil((now - phase_s) / interval_s) * interval_s

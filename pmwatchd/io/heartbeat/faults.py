@@ -26,8 +26,8 @@ class FaultLog:
         self._said_at: dict[str, float] = {}
         self._unsaid: dict[str, int] = {}
 
-    def note(self, kind: str, host: str, now: float) -> None:
-        """A heartbeat of *host* met a local fault of this *kind*."""
+    def note(self, kind: str, host: str | None, now: float) -> None:
+        """A heartbeat, of *host* unless it was that of a canary, met a fault of this *kind*."""
         said_at = self._said_at.get(kind)
         if said_at is not None and now - said_at < AGAIN_S:
             self._unsaid[kind] = self._unsaid.get(kind, 0) + 1

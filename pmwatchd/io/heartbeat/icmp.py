@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pmwatchd.errors import CapabilityError
 from pmwatchd.io.heartbeat.beat import Beat
 from pmwatchd.io.heartbeat.resolve import Address
-from pmwatchd.io.heartbeat.sign import ALIVE, SILENT, Sign, local_fault, of_refusal
+from pmwatchd.io.heartbeat.sign import SILENT, WEAK, Sign, local_fault, of_refusal
 
 RECEIVE_BUFFER = 8 * 1024 * 1024
 READ_AT_ONCE_MAX = 65536
@@ -157,7 +157,7 @@ class Echoes:
             echo = self._match(size, source)
             if echo is not None:
                 self.forget(echo)
-                answered.append((echo, ALIVE))
+                answered.append((echo, WEAK))
         self.behind = True
         return answered
 

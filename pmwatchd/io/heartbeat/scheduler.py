@@ -11,16 +11,16 @@ from __future__ import annotations
 
 import asyncio
 import math
-import zlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from pmwatchd import ports
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
+from pmwatchd.core.events import CanaryHeard, HeartbeatsHeard
 from pmwatchd.core.model import Host, Probe, ProbeResult, ProbeType
 from pmwatchd.core.orders import Record
 from pmwatchd.io.heartbeat.asking import Asking
-from pmwatchd.io.heartbeat.beat import Beat, Watched
+from pmwatchd.io.heartbeat.beat import Beat, Watched, first_due
+from pmwatchd.io.heartbeat.canary import Canary, as_host
 from pmwatchd.io.heartbeat.faults import FaultLog
 from pmwatchd.io.heartbeat.report import Report
 from pmwatchd.io.heartbeat.sign import Sign, local_fault
@@ -38,7 +38,8 @@ class Scheduler:
     Listens to hosts; implements :class:`pmwatchd.ports.Prober`.
 
     Args:
-        listen: Takes changes and misses; must not wait. What it raises ends :meth:`run`.
+        listen: Takes changes and misses, and what becomes of canaries; must not wait.
+            What it raises ends :meth:`run`.
         meter: Counts heartbeats, and how late they begin.
         clock: Seconds, monotonic.
         tell: Tells a local fault, rarely; without it the fault is only logged.
@@ -47,11 +48,12 @@ class Scheduler:
     def __init__(
         self,
         *,
-        listen: Callable[[HeartbeatsHeard], None],
+        listen: Callable[[HeartbeatsHeard | CanaryHeard], None],
         meter: ports.Meter,
         clock: Callable[[], float],
         tell: Callable[[Record], None] | None = None,
     ) -> None:
+        self._listen = listen
         self._meter = meter
         self._clock = clock
         self._asking = Asking(self._rouse)
@@ -59,6 +61,7 @@ class Scheduler:
         self._faults = FaultLog(tell)
         self._sockets_max = descriptors_max()
         self._watched: dict[str, Watched] = {}
+        self._canaries: dict[str, Canary] = {}
         self._rounds: Wheel[Watched] = Wheel()
         self._overdue: Wheel[Beat] = Wheel()
         self._queue: deque[tuple[float, Watched]] = deque()
@@ -102,9 +105,37 @@ class Scheduler:
             {watched.host.name for watched in before.values()}
             | {name for name, watched in self._watched.items() if watched.answered is None}
         )
-        self._asking.keep(
-            {probe.address for host in hosts.values() for probe in host.heartbeat.probes}
-        )
+        self._keep_addresses()
+        self._rouse()
+
+    def watch_canaries(
+        self, probes: Sequence[Probe], *, interval_s: float, timeout_s: float
+    ) -> None:
+        """
+        Ask these canaries from now on, and no others; those known already are not told again.
+
+        Raises:
+            CapabilityError: One is ``icmp`` and CAP_NET_RAW is missing; nothing was changed.
+        """
+        hosts = {
+            probe.words: as_host(probe, interval_s=interval_s, timeout_s=timeout_s)
+            for probe in probes
+        }
+        if any(_has_icmp(host) for host in hosts.values()):
+            self._asking.permit_icmp()
+        before, self._canaries = self._canaries, {}
+        for name, host in hosts.items():
+            known = before.get(name)
+            if known is not None and known.host == host:
+                self._canaries[name] = before.pop(name)
+                continue
+            canary = self._canaries[name] = Canary(host, first_due(host, self._clock()))
+            if known is not None:
+                canary.well, canary.misses = known.well, known.misses
+            self._rounds.put(canary.due_at, canary)
+        for canary in before.values():
+            self._forget(canary)
+        self._keep_addresses()
         self._rouse()
 
     def report_next(self, host: str) -> None:
@@ -192,10 +223,11 @@ class Scheduler:
             if known.host.heartbeat == host.heartbeat:
                 known.host = host
                 return known
-            watched = Watched(host, _first_due(host, now), known.last_answer_at, known.answered)
+            watched = Watched(host, first_due(host, now), known.last_answer_at, known.answered)
+            watched.weak = known.weak
             watched.report_from = known.report_from
         else:
-            watched = Watched(host, _first_due(host, now))
+            watched = Watched(host, first_due(host, now))
         if known is not None:
             self._forget(known)
         self._rounds.put(watched.due_at, watched)
@@ -258,6 +290,8 @@ class Scheduler:
         result = beat.heard(sign)
         if result is not None:
             self._end(beat, result, now)
+        elif beat.answers:
+            self._remember(beat.host, now)
 
     def _end_overdue(self, beat: Beat, now: float) -> None:
         if beat.owed_until > now and not beat.over:
@@ -270,41 +304,31 @@ class Scheduler:
 
     def _end(self, beat: Beat, result: ProbeResult, now: float) -> None:
         self._drop(beat)
-        self._meter.heartbeat(result, now - beat.began_at)
+        of_canary = isinstance(beat.watched, Canary)
+        if not of_canary:
+            self._meter.heartbeat(result, now - beat.began_at)
         if result is ProbeResult.LOCAL_FAULT:
-            self._faults.note(beat.fault, beat.host.name, now)
+            self._faults.note(beat.fault, None if of_canary else beat.host.name, now)
         if beat.watched is not None:
-            self._conclude(beat.watched, beat.began_at, result, now)
+            event = beat.watched.conclude(beat, result, now)
+            if isinstance(event, CanaryHeard):
+                self._listen(event)
+            elif event is not None:
+                self._report.add(event, now)
         elif beat.waiter is not None and not beat.waiter.done():
-            self._remember_fresh(beat.host, result, now)
+            if result is ProbeResult.ALIVE:
+                self._remember(beat.host, now)
             beat.waiter.set_result(result)
 
-    def _conclude(self, watched: Watched, began_at: float, result: ProbeResult, now: float) -> None:
-        """Report a planned heartbeat if it is a miss or a change."""
-        name = watched.host.name
-        asked_for = watched.report_from is not None and began_at >= watched.report_from
-        if result is ProbeResult.ALIVE:
-            if asked_for or not watched.answered:
-                self._report.add(Answered(name, now), now)
-            watched.answered = True
-            watched.last_answer_at = now
-        elif result is ProbeResult.SILENT:
-            self._report.add(Silent(name, watched.last_answer_at, watched.deaf_until), now)
-            watched.answered = False
-        else:
-            watched.deaf_until = now
-            return
-        if asked_for:
-            watched.report_from = None
-
-    def _remember_fresh(self, host: Host, result: ProbeResult, now: float) -> None:
+    def _remember(self, host: Host, now: float) -> None:
+        """Keep an answer before, or without, the end of a planned heartbeat."""
         watched = self._watched.get(host.name)
-        if (
-            result is ProbeResult.ALIVE
-            and watched is not None
-            and watched.host.fingerprint == host.fingerprint
-        ):
+        if watched is not None and watched.host.fingerprint == host.fingerprint:
             watched.last_answer_at = now
+
+    def _keep_addresses(self) -> None:
+        asked = (*self._watched.values(), *self._canaries.values())
+        self._asking.keep({probe.address for one in asked for probe in one.host.heartbeat.probes})
 
     def _forget(self, watched: Watched) -> None:
         watched.forgotten = True
@@ -321,10 +345,3 @@ class Scheduler:
 
 def _has_icmp(host: Host) -> bool:
     return any(probe.type is ProbeType.ICMP for probe in host.heartbeat.probes)
-
-
-def _first_due(host: Host, now: float) -> float:
-    """The next instant of the host's own phase, which is derived from its name alone."""
-    interval_s = host.heartbeat.interval_s
-    phase_s = zlib.crc32(host.name.encode()) / 2**32 * interval_s
-    return phase_s + math.ceil((now - phase_s) / interval_s) * interval_s

@@ -21,13 +21,16 @@ class Sign:
 
     Attributes:
         fault: Which local fault it was, a short word; empty for alive and silent.
+        weak: It is a sign of life that a hung kernel or a firewall gives as well.
     """
 
     result: ProbeResult
     fault: str = ""
+    weak: bool = False
 
 
 ALIVE = Sign(ProbeResult.ALIVE)
+WEAK = Sign(ProbeResult.ALIVE, weak=True)
 SILENT = Sign(ProbeResult.SILENT)
 
 
@@ -56,7 +59,7 @@ _FAULTS = {
 def of_error(number: int) -> Sign:
     """Read an error that came back from the network."""
     if number in _ANSWERS:
-        return ALIVE
+        return WEAK
     if number in _SILENCES:
         return SILENT
     return _fault_of(number)
@@ -70,7 +73,7 @@ def of_refusal(number: int) -> Sign:
     about the host; a refusal at once is that of a host on this machine.
     """
     if number in _ANSWERS:
-        return ALIVE
+        return WEAK
     return local_fault("no_route") if number == errno.EHOSTUNREACH else _fault_of(number)
 
 

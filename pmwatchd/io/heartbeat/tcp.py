@@ -1,10 +1,11 @@
 """
 Probes over TCP: plain sockets on one epoll.
 
-A ``tcp`` probe ends with the handshake.  For others a :class:`Talk` says
-what to send and whether what came is a sign of life; it never sees a socket.
+A ``tcp`` probe ends with the handshake, which is a weak sign of life.  For
+others a :class:`Talk` says what to send and whether what came is a sign of
+life; it never sees a socket.
 A connection that is accepted and then closed was closed by somebody, so it
-is a sign of life as a refused one is; one that stays mute is silence.
+is a weak sign of life as a refused one is; one that stays mute is silence.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Protocol
 
 from pmwatchd.io.heartbeat.beat import Beat
 from pmwatchd.io.heartbeat.resolve import Address
-from pmwatchd.io.heartbeat.sign import ALIVE, SILENT, Sign, of_error, of_refusal
+from pmwatchd.io.heartbeat.sign import ALIVE, SILENT, WEAK, Sign, of_error, of_refusal
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _READ_MAX = 4096
@@ -130,7 +131,7 @@ class Dials:
                 return of_error(number)
         dial.connected = True
         if dial.talk is None:
-            return ALIVE
+            return WEAK
         self._epoll.modify(dial.sock.fileno(), select.EPOLLIN)
         # What came meanwhile is read at once: a late loop must not turn it into silence.
         return self._send(dial, dial.talk.opening()) or self._read(dial)
@@ -143,7 +144,7 @@ class Dials:
         except OSError as error:
             return of_error(error.errno or 0)
         if not data or dial.talk is None:
-            return ALIVE
+            return WEAK
         answer = dial.talk.heard(data)
         return ALIVE if answer is None else self._send(dial, answer)
 

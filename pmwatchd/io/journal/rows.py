@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from pmwatchd.core.model import Action, Cause
-from pmwatchd.core.orders import SaveHost, SaveOperation, Told
+from pmwatchd.core.orders import SaveHost, SaveOperation, SaveSite, Told
 from pmwatchd.ports import Row
 
 Columns = dict[str, str | int | None]
@@ -68,8 +68,23 @@ def of_host(host: SaveHost) -> Columns:
         "maintenance": int(host.maintenance),
         "maintenance_by": _text(host.maintenance_by),
         "maintenance_reason": _text(host.maintenance_reason),
-        "expires_at": stamp(host.expires_at) if host.expires_at else None,
+        "expires_at": _stamped(host.expires_at),
         "kept_off": int(host.kept_off),
+        "fenced": host.fenced,
+        "parked": int(host.parked),
+        "soft_fenced": int(host.soft_fenced),
+    }
+
+
+def of_site(site: SaveSite) -> Columns:
+    """The one row of what holds for the whole site."""
+    return {
+        "paused_until": _stamped(site.paused_until),
+        "paused_by": _text(site.paused_by),
+        "paused_reason": _text(site.paused_reason),
+        "override_until": _stamped(site.override_until),
+        "override_by": _text(site.override_by),
+        "override_reason": _text(site.override_reason),
     }
 
 
@@ -95,7 +110,6 @@ def to_operation(row: sqlite3.Row) -> SaveOperation:
 
 def to_host(row: sqlite3.Row) -> SaveHost:
     """What was saved of a host."""
-    expires_at = row["expires_at"]
     return SaveHost(
         host=row["name"],
         fingerprint=row["fingerprint"],
@@ -108,9 +122,32 @@ def to_host(row: sqlite3.Row) -> SaveHost:
         maintenance=bool(row["maintenance"]),
         maintenance_by=row["maintenance_by"],
         maintenance_reason=row["maintenance_reason"],
-        expires_at=datetime.fromisoformat(expires_at) if expires_at else None,
+        expires_at=_instant(row["expires_at"]),
         kept_off=bool(row["kept_off"]),
+        fenced=row["fenced"],
+        parked=bool(row["parked"]),
+        soft_fenced=bool(row["soft_fenced"]),
     )
+
+
+def to_site(row: sqlite3.Row) -> SaveSite:
+    """What was saved of the whole site."""
+    return SaveSite(
+        paused_until=_instant(row["paused_until"]),
+        paused_by=row["paused_by"],
+        paused_reason=row["paused_reason"],
+        override_until=_instant(row["override_until"]),
+        override_by=row["override_by"],
+        override_reason=row["override_reason"],
+    )
+
+
+def _stamped(at: datetime | None) -> str | None:
+    return stamp(at) if at else None
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def _json(values: Mapping[str, object]) -> str:

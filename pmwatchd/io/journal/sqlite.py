@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Self, TypeVar
 
-from pmwatchd.core.orders import SaveHost, SaveOperation, Told
+from pmwatchd.core.orders import SaveHost, SaveOperation, SaveSite, Told
 from pmwatchd.io.journal import rows
 from pmwatchd.io.journal.files import Replaced
 from pmwatchd.io.journal.lock import DirectoryLock
@@ -166,6 +166,8 @@ def _write(entry: Entry) -> Write | None:
             return Write("operation", rows.of_operation(operation, entry.at))
         case SaveHost() as host:
             return Write("host", rows.of_host(host))
+        case SaveSite() as site:
+            return Write("site", rows.of_site(site))
 
 
 def _discard(opened: Callable[[], tuple[Store, Remembered, Replaced | None]]) -> None:

@@ -40,7 +40,7 @@ WAL_BYTES_MAX = 16 * 1024 * 1024
 BUSY_S = 1.0
 
 # What safety rests on; everything else in the file is history.
-_SAFETY = ("meta", "host", "operation")
+_SAFETY = ("meta", "site", "host", "operation")
 
 # What to look for: a name of the conditions below, and its value; None: any.
 Wanted = Mapping[str, str | int | None]
@@ -64,9 +64,17 @@ _SAVE = {
     "host": """
         INSERT OR REPLACE INTO host
             (name, fingerprint, booting, quiet, failures, left_off, missing, miswired,
-             maintenance, maintenance_by, maintenance_reason, expires_at, kept_off)
+             maintenance, maintenance_by, maintenance_reason, expires_at, kept_off,
+             fenced, parked, soft_fenced)
         VALUES (:name, :fingerprint, :booting, :quiet, :failures, :left_off, :missing, :miswired,
-                :maintenance, :maintenance_by, :maintenance_reason, :expires_at, :kept_off)
+                :maintenance, :maintenance_by, :maintenance_reason, :expires_at, :kept_off,
+                :fenced, :parked, :soft_fenced)
+        """,
+    "site": """
+        UPDATE site SET
+            paused_until = :paused_until, paused_by = :paused_by, paused_reason = :paused_reason,
+            override_until = :override_until, override_by = :override_by,
+            override_reason = :override_reason
         """,
 }
 
@@ -117,7 +125,7 @@ _PRUNE = (
 class Write:
     """One row to save, under the names of its columns."""
 
-    table: Literal["record", "operation", "host"]
+    table: Literal["record", "operation", "host", "site"]
     columns: rows.Columns
 
 
@@ -158,7 +166,7 @@ class Store:
                 raise
             with at_open(path):
                 files.make(path, number_anew)
-            reason, lost = cause(error.__cause__), "every operation and maintenance in it"
+            reason, lost = cause(error.__cause__), "every operation, maintenance and pause in it"
         else:
             if not damage:
                 return store, store.begin(), None
@@ -313,8 +321,10 @@ class Store:
     def _remembered(self, *, history: bool = True) -> Remembered:
         one = self._connection.execute
         meta = one("SELECT epoch, sequence FROM meta").fetchone()
-        if meta is None:
-            raise sqlite3.DatabaseError("its table meta is empty")
+        site = one("SELECT * FROM site").fetchone()
+        for table, row in (("meta", meta), ("site", site)):
+            if row is None:
+                raise sqlite3.DatabaseError(f"its table {table} is empty")
         last = one("SELECT coalesce(max(sequence), 0) FROM record").fetchone()[0] if history else 0
         hosts = (rows.to_host(row) for row in one("SELECT * FROM host"))
         return Remembered(
@@ -322,6 +332,7 @@ class Store:
             sequence=max(last, meta["sequence"]),
             hosts={host.host: host for host in hosts},
             operations=tuple(rows.to_operation(row) for row in one(_OPEN)),
+            site=rows.to_site(site),
         )
 
     def _select(

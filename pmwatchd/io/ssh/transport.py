@@ -4,30 +4,37 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from pmwatchd.core.model import Candidate
 from pmwatchd.core.orders import Record
+from pmwatchd.io.ssh.dial import dial
 from pmwatchd.io.ssh.execution import carry_through
 from pmwatchd.io.ssh.link import Key, Link, SshOptions
-from pmwatchd.ports import Completed, Meter
+from pmwatchd.ports import Completed, Dialled, Meter
 
 _GOODBYE_S = 1.0
 
 
 class SshTransport:
     """
-    Runs programs on proxies; a :class:`pmwatchd.ports.Transport`.
+    Runs programs on proxies and tries ports from there; a :class:`pmwatchd.ports.Outpost`.
+
+    Questions want one of their own, so that they never keep power waiting for a session.
 
     Args:
         options: How proxies are reached; :meth:`use` replaces them.
-        meter: Is told how many connections are kept.
-        tell: Is told when a proxy is connected or lost.
+        meter: Is told how many connections are kept; None for connections that are not counted.
+        tell: Is told when a proxy is connected or lost; None: nobody is.
     """
 
     def __init__(
-        self, options: SshOptions, *, meter: Meter, tell: Callable[[Record], None]
+        self,
+        options: SshOptions,
+        *,
+        meter: Meter | None = None,
+        tell: Callable[[Record], None] | None = None,
     ) -> None:
         self._options = options
         self._meter = meter
@@ -49,15 +56,22 @@ class SshTransport:
         Raises:
             ProxyError: The command was not started; nothing of *stdin* was sent.
         """
-        link = self._link(proxy)
-        link.users += 1
-        try:
+        with self._using(proxy) as link:
             async with link.session() as connection:
                 channel, execution = await link.start(connection, shlex.join(argv))
                 return await carry_through(channel, execution, stdin, over_s=over_s)
-        finally:
-            link.users -= 1
-            self._close_unused()
+
+    async def try_tcp(
+        self, proxy: Candidate, host: str, port: int, *, opening: bytes | None, within_s: float
+    ) -> Dialled:
+        """
+        Let a proxy connect to a port; see :class:`pmwatchd.ports.Outpost`.
+
+        Raises:
+            ProxyError: The proxy could not be asked, could not try, or fell silent itself.
+        """
+        with self._using(proxy) as link:
+            return await dial(link, host, port, opening=opening, within_s=within_s)
 
     def use(self, options: SshOptions) -> None:
         """Reach proxies by other options from now on; what runs is carried to its end."""
@@ -74,25 +88,39 @@ class SshTransport:
         self._links.clear()
         self._retired.clear()
         closing = [connection for link in links if (connection := link.close()) is not None]
-        self._meter.connected(0)
+        self._count()
         for connection in closing:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GOODBYE_S):
                     await connection.wait_closed()
             connection.abort()
 
-    def _link(self, proxy: Candidate) -> Link:
+    @contextmanager
+    def _using(self, proxy: Candidate) -> Iterator[Link]:
         key = (proxy.address or proxy.name, proxy.port, proxy.user)
         if key not in self._links:
             self._links[key] = Link(key, proxy.name, self._options, self._changed)
-        return self._links[key]
+        link = self._links[key]
+        link.users += 1
+        try:
+            yield link
+        finally:
+            link.users -= 1
+            if link.is_clogged and self._links.get(key) is link:
+                self._retired.add(self._links.pop(key))
+            self._close_unused()
 
     def _changed(self, record: Record) -> None:
-        self._meter.connected(self.connections)
-        self._tell(record)
+        self._count()
+        if self._tell is not None:
+            self._tell(record)
 
     def _close_unused(self) -> None:
         for link in [link for link in self._retired if not link.users]:
             self._retired.remove(link)
             link.close()
+            self._count()
+
+    def _count(self) -> None:
+        if self._meter is not None:
             self._meter.connected(self.connections)

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
+from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent
 from pmwatchd.core.model import Heartbeat, Host, Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat import Scheduler
 
@@ -64,9 +64,13 @@ class Ear:
 
     def __init__(self) -> None:
         self.reports: list[HeartbeatsHeard] = []
+        self.canaries: asyncio.Queue[CanaryHeard] = asyncio.Queue()
         self._events: asyncio.Queue[Answered | Silent] = asyncio.Queue()
 
-    def __call__(self, heard: HeartbeatsHeard) -> None:
+    def __call__(self, heard: HeartbeatsHeard | CanaryHeard) -> None:
+        if isinstance(heard, CanaryHeard):
+            self.canaries.put_nowait(heard)
+            return
         self.reports.append(heard)
         for answered in heard.answered:
             self._events.put_nowait(answered)
@@ -76,6 +80,10 @@ class Ear:
     async def next(self) -> Answered | Silent:
         async with asyncio.timeout(PATIENCE_S):
             return await self._events.get()
+
+    async def next_canary(self) -> CanaryHeard:
+        async with asyncio.timeout(PATIENCE_S):
+            return await self.canaries.get()
 
     @property
     def is_quiet(self) -> bool:
@@ -102,7 +110,9 @@ class Scene:
 
 
 @asynccontextmanager
-async def running(listen: Callable[[HeartbeatsHeard], None] | None = None) -> AsyncIterator[Scene]:
+async def running(
+    listen: Callable[[HeartbeatsHeard | CanaryHeard], None] | None = None,
+) -> AsyncIterator[Scene]:
     ear, counts, clock = Ear(), Counts(), Clock()
     scheduler = Scheduler(listen=listen or ear, meter=counts, clock=clock)
     task = asyncio.create_task(scheduler.run())
@@ -124,6 +134,10 @@ def tcp(port: int, address: str = "127.0.0.1") -> Probe:
     return Probe(type=ProbeType.TCP, address=address, port=port)
 
 
+def ssh(port: int) -> Probe:
+    return Probe(type=ProbeType.SSH, address="127.0.0.1", port=port)
+
+
 def icmp(address: str = "127.0.0.1") -> Probe:
     return Probe(type=ProbeType.ICMP, address=address)
 
@@ -134,9 +148,14 @@ def host(
     interval_s: float = 0.1,
     timeout_s: float = 5.0,
     require_all: bool = False,
+    weak_is_silent: bool = False,
 ) -> Host:
     heartbeat = Heartbeat(
-        probes=probes, interval_s=interval_s, timeout_s=timeout_s, require_all=require_all
+        probes=probes,
+        interval_s=interval_s,
+        timeout_s=timeout_s,
+        require_all=require_all,
+        weak_is_silent=weak_is_silent,
     )
     return Host(name=name, address="127.0.0.1", heartbeat=heartbeat)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
+from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent
 from pmwatchd.core.model import Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat.report import REPORT_S
 from tests.io.heartbeat.scene import (
@@ -280,7 +280,7 @@ async def test_probes_never_take_more_descriptors_than_there_are() -> None:
 
 
 async def test_a_bug_in_the_listener_ends_the_run() -> None:
-    def buggy(_: HeartbeatsHeard) -> None:
+    def buggy(_: HeartbeatsHeard | CanaryHeard) -> None:
         raise ZeroDivisionError
 
     async with running(buggy) as scene:

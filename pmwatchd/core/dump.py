@@ -1,0 +1,70 @@
+"""
+Does it write a crash dump?
+
+A host with kdump sends datagrams while it dumps.  Its power is left alone
+until they stop, and then it boots by itself.  One such wait per silence, with
+a ceiling: the datagrams are not authenticated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pmwatchd.core.holds import Verdict
+from pmwatchd.core.model import HoldName
+from pmwatchd.core.rules import KdumpRules
+
+
+@dataclass(frozen=True, slots=True)
+class Dump:
+    """
+    Datagrams of one host.
+
+    Attributes:
+        over: This silence had its wait; more datagrams change nothing.
+    """
+
+    first_at: float
+    last_at: float
+    over: bool = False
+
+
+def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
+    """Take in a datagram of a host that is silent since *base_at*."""
+    if dump is None or dump.last_at < base_at:
+        return Dump(at, at)
+    return dump if dump.over else Dump(dump.first_at, at)
+
+
+def running(dump: Dump | None, base_at: float, rules: KdumpRules, now: float) -> bool:
+    """Whether the host dumps now, as far as its datagrams tell."""
+    if dump is None or dump.over or dump.last_at < base_at:
+        return False
+    return now < min(dump.last_at + rules.quiet_after_s, dump.first_at + rules.ceiling_s)
+
+
+def ended(dump: Dump | None, base_at: float, rules: KdumpRules, now: float) -> bool:
+    """Whether a dump came to its end by itself, so that the host is about to boot."""
+    if dump is None or dump.over or dump.last_at < base_at:
+        return False
+    return dump.last_at + rules.quiet_after_s <= min(now, dump.first_at + rules.ceiling_s)
+
+
+def verdict(
+    dump: Dump | None, base_at: float, silent_at: float, rules: KdumpRules, now: float
+) -> Verdict | None:
+    """
+    Return the hold of a host with kdump, if there is one.
+
+    Args:
+        base_at: Its last answer.
+        silent_at: When its grace ended.
+    """
+    if dump is None or dump.last_at < base_at:
+        until_at = silent_at + rules.start_window_s
+        reason = "a crash dump may begin"
+        return Verdict(HoldName.KDUMP, reason, until_at) if now < until_at else None
+    if running(dump, base_at, rules, now):
+        reason = "it writes a crash dump"
+        return Verdict(HoldName.KDUMP, reason, dump.first_at + rules.ceiling_s)
+    return None

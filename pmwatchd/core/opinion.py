@@ -1,0 +1,109 @@
+"""
+What do others say?
+
+Before a silent host is fenced, proxies try it from their own place in the
+network, and the site's own command may know it alive.  Who cannot be asked
+counts for nothing.  One round of questions at a time, numbered, so that an
+answer to an older one proves nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pmwatchd.core.holds import Verdict
+from pmwatchd.core.model import AliveCheck, HoldName, Opinion
+
+ASK_EVERY_S = 5.0
+"""A host is asked about at most so often."""
+
+GOOD_FOR_S = 8.0
+"""What others said counts for so long: two rounds, so that a slow answer does not make a gap."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What one of them said, and when."""
+
+    opinion: Opinion
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """
+    Questions about one silent host.
+
+    Attributes:
+        number: Of the present round; 0: nobody was ever asked.
+        waiting: Witnesses of this round that have not answered.
+        checking: The site's own command has not answered.
+        words: What each witness said in this round.
+        check: What the site's own command said last.
+    """
+
+    number: int = 0
+    asked_at: float = -math.inf
+    waiting: frozenset[str] = frozenset()
+    checking: bool = False
+    words: Mapping[str, Word] = field(default_factory=dict)
+    check: Word | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Somebody has not answered yet."""
+        return bool(self.waiting) or self.checking
+
+
+def due(inquiry: Inquiry, now: float) -> bool:
+    """Whether another round may begin."""
+    return not inquiry.pending and now >= inquiry.asked_at + ASK_EVERY_S
+
+
+def begin(inquiry: Inquiry, witnesses: Sequence[str], now: float, *, check: bool) -> Inquiry:
+    """Ask these witnesses, and the site's own command where there is one."""
+    return Inquiry(
+        number=inquiry.number + 1,
+        asked_at=now,
+        waiting=frozenset(witnesses),
+        checking=check,
+        check=inquiry.check if check else None,
+    )
+
+
+def heard(inquiry: Inquiry, question: int, witness: str, word: Word) -> Inquiry:
+    """Take in what a witness said; an answer to an older question proves nothing."""
+    if question != inquiry.number or witness not in inquiry.waiting:
+        return inquiry
+    words = {**inquiry.words, witness: word}
+    return replace(inquiry, waiting=inquiry.waiting - {witness}, words=words)
+
+
+def checked(inquiry: Inquiry, question: int, word: Word) -> Inquiry:
+    """Take in what the site's own command said."""
+    if question != inquiry.number or not inquiry.checking:
+        return inquiry
+    return replace(inquiry, checking=False, check=word)
+
+
+def stale(inquiry: Inquiry, now: float) -> bool:
+    """Whether what was said is too old to act upon, or has not all been said."""
+    return inquiry.pending or now > inquiry.asked_at + GOOD_FOR_S
+
+
+def verdicts(inquiry: Inquiry, check: AliveCheck | None) -> Iterator[Verdict]:
+    """Return the holds that follow from what was said."""
+    seen = sorted(name for name, word in inquiry.words.items() if word.opinion is Opinion.ALIVE)
+    if seen:
+        reason = f"reached by {', '.join(seen)}: we are cut off from it"
+        yield Verdict(HoldName.SEEN_BY_OTHERS, reason)
+    word = inquiry.check
+    if check is None or word is None:
+        return
+    if word.opinion is Opinion.ALIVE:
+        yield Verdict(HoldName.ALIVE_CHECK, f"the alive check knows it alive: {word.reason}")
+    elif word.opinion is Opinion.NONE and check.hold_on_error:
+        yield Verdict(HoldName.ALIVE_CHECK, f"the alive check gave no answer: {word.reason}")
