@@ -26,6 +26,7 @@ from dataclasses import replace
 
 from pmwatchd.core import power, tell
 from pmwatchd.core import stage as stages
+from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.model import (
     Action,
@@ -53,6 +54,9 @@ from pmwatchd.core.stage import Stage, Standing, Step
 LOOK_AGAIN_S = 1.0
 """Pause between two last looks where the first could not decide."""
 
+LOOK_PATIENCE_S = 30.0
+"""So long an operation waits for a look that our own faults do not spoil."""
+
 
 def open_(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Begin; the first orders are readings, never a command."""
@@ -64,6 +68,8 @@ def open_(operation: Operation, fencing: Fencing, now: float) -> Move:
         reason=operation.reason,
         by=operation.by,
     )
+    if operation.vouched is not None:  # is closed at once: not before its opening is durable
+        return Move(operation, (told,))
     following = _begin(operation, fencing, now)
     return Move(following.operation, (told, *following.orders))
 
@@ -75,9 +81,10 @@ def deadline(operation: Operation, fencing: Fencing) -> float | None:
             return operation.until_at
         case Phase.LOOK:
             return operation.until_at or None
+        case _ if operation.stage is None or operation.cancelled is not None:
+            return None
         case _:
-            stage = operation.stage
-            return None if stage is None else stages.deadline(stage, fencing)
+            return stages.deadline(operation.stage, fencing)
 
 
 def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) -> Move:
@@ -94,7 +101,11 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
         case DeadlineReached():
             return _ticked(operation, fencing, now)
         case Recovered():
-            return _recovered(replace(operation, answered_at=event.at), fencing, now)
+            # No word stands against an answer that came before it took effect.
+            heard = replace(operation, answered_at=event.at)
+            if operation.proven_off_at is None:
+                heard = replace(heard, vouched=None)
+            return _recovered(heard, fencing, now)
         case Cancelled() if operation.phase in (Phase.ON, Phase.RESTING):
             return _cancelled(replace(operation, cancelled=event), now)
         case _:
@@ -126,9 +137,9 @@ def _replied(operation: Operation, event: AgentReplied, fencing: Fencing, now: f
 
 def _begin(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Enter the phase that the journal's last step leads to."""
-    if operation.vouched is not None:
-        return _off_vouched(operation, operation.vouched, fencing, now)
     bring_back = operation.proven_off_at is not None or operation.restoring is not None
+    if operation.vouched is not None and not bring_back:
+        return _off_vouched(operation, operation.vouched, fencing, now)
     if operation.action is Action.ON or bring_back:
         return _next_on(replace(operation, phase=Phase.ON), fencing, now)
     return _begin_off(operation, min(operation.group, len(operation.host.groups) - 1), fencing, now)
@@ -186,7 +197,7 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 def _before_off(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Make the last look before every ``off``; a person's command needs none."""
     if operation.cause is Cause.AUTOMATIC:
-        return _look(operation, now)
+        return _look(replace(operation, looking_since_at=now), now)
     return _cleared(operation, fencing, now)
 
 
@@ -216,7 +227,11 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
-    if event.held or event.result is ProbeResult.LOCAL_FAULT:
+    ours = event.result is ProbeResult.LOCAL_FAULT
+    if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
+        reason = "no heartbeat can be sent: a fault of our own"
+        return _give_up(operation, Outcome.CANCELLED, reason, fencing, now)
+    if event.held or ours:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
     return _cleared(operation, fencing, now)
 
@@ -401,10 +416,13 @@ def _on_proven(operation: Operation, now: float) -> tuple[Operation, tuple[Recor
 
 def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Close, or rest and pursue: what was switched off is switched on again, without end."""
+    if operation.restoring is not None and not operation.to_restore:
+        reason = "no agent of the inventory switches what was switched off"
+        return _close(operation, operation.restoring, now, reason=reason)
     if not power.is_on(operation):
         if operation.action is Action.ON:
             return _close(operation, Outcome.FAILED, now, reason="no agent was proven on")
-        pause_s = min(fencing.retry_min_s * 2**operation.retries, fencing.retry_max_s)
+        pause_s = doubled(fencing.retry_min_s, operation.retries, fencing.retry_max_s)
         resting = replace(
             operation,
             phase=Phase.RESTING,
@@ -452,6 +470,12 @@ def _recovered(operation: Operation, fencing: Fencing, now: float) -> Move:
         move = _end_on(ended, fencing, now)
         return Move(move.operation, (*told, *move.orders))
     return Move(operation)
+
+
+def abandon(operation: Operation, word: Cancelled, now: float) -> Move:
+    """End an operation by a person's word, whatever it has reached."""
+    cancelled = replace(operation, cancelled=word)
+    return _close(cancelled, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
 
 
 def _close(

@@ -56,7 +56,7 @@ class Machine:
         seen: It has answered since this start.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
-        missing: Agents that were switched off and not proven on again.
+        missing: Outlets that were switched off and not proven on again.
         miswired: The wiring with which it answered though its agents read off; "": none.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
@@ -91,6 +91,11 @@ class Machine:
     def name(self) -> str:
         """Its name."""
         return self.host.name
+
+    @property
+    def missing_agents(self) -> frozenset[str]:
+        """Agents of now that switch what is missing."""
+        return self.host.named(self.missing)
 
     @property
     def silent(self) -> bool:

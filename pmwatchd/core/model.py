@@ -8,7 +8,7 @@ clock (``_at``) unless their type is :class:`~datetime.datetime`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -259,6 +259,11 @@ class FenceAgent:
         port = self.ipport or self.default_ipport or ""
         return f"{self.address.lower().rstrip('.')}:{port}"
 
+    @property
+    def outlet(self) -> str:
+        """What it switches, whatever it is called: device and plug."""
+        return f"{self.device}/{self.plug or ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerManagement:
@@ -319,6 +324,16 @@ class Host:
             for a in self.power_management.agents
         )
         return " ".join(sorted(agents))
+
+    def outlets(self, names: Collection[str]) -> frozenset[str]:
+        """Return what these agents of it switch; names change, outlets stay."""
+        agents = self.power_management.agents
+        return frozenset(agent.outlet for agent in agents if agent.name in names)
+
+    def named(self, outlets: Collection[str]) -> frozenset[str]:
+        """Return its agents that switch these outlets."""
+        agents = self.power_management.agents
+        return frozenset(agent.name for agent in agents if agent.outlet in outlets)
 
     @property
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:

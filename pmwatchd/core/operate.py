@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pmwatchd.core import fence, power, resume, upkeep
 from pmwatchd.core import watch as watching
+from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Action, Alert, Cause, Outcome
-from pmwatchd.core.operation import FenceEvent, Move, Operation, Phase, Vouched
+from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
 from pmwatchd.core.orders import HoldDevice, ReportNext, RunAgent, SaveOperation
 from pmwatchd.core.site import Site
 
@@ -32,7 +33,7 @@ def open_operation(
         by=by,
         reason=reason,
         opened_at=now,
-        owed=machine.missing,
+        owed=machine.missing_agents,
         vouched=vouched,
     )
     machine.operation = operation
@@ -55,10 +56,23 @@ def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> Non
     operation = resume.resume(saved, machine.host, now)
     machine.operation = operation
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
-    for agent, for_s in resume.outstanding(saved, machine.host):
-        site.orders.append(HoldDevice(agent=agent, for_s=for_s))
+    machine.missing |= resume.unknown(saved, machine.host)
+    if operation.restoring is not None:
+        _tell_partial(site, machine, operation, now)
+    for device, for_s in resume.outstanding(saved):
+        site.orders.append(HoldDevice(device=device, for_s=for_s))
     if operation.until_at <= now:
         fence_step(site, machine, DeadlineReached(), now)
+
+
+def abandon(
+    site: Site, machine: Machine, saved: SaveOperation, word: Cancelled, now: float
+) -> None:
+    """End an operation that a former start left open and no agent can carry on."""
+    operation = resume.resume(saved, machine.host, now)
+    machine.operation = operation
+    machine.missing |= resume.unknown(saved, machine.host)
+    _move(site, machine, fence.abandon(operation, word, now), now)
 
 
 def _where(operation: Operation) -> str:
@@ -81,8 +95,7 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         machine.miswired = after.host.wiring
         upkeep.mended(site, machine, now)
     if after.restoring is not None and (before is None or before.restoring is None):
-        names = ", ".join(sorted(after.switched))
-        upkeep.alert(site, machine, Alert.PARTIAL_OFF, f"sent off and not proven: {names}", now)
+        _tell_partial(site, machine, after, now)
     if after.proven_on_at is not None and (before is None or before.proven_on_at is None):
         _powered_on(site, machine, after, now)
     if after.phase is Phase.RESTING and not _is_up(machine):
@@ -90,6 +103,11 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
     if after.phase is Phase.CLOSED:
         _closed(site, machine, after, now)
+
+
+def _tell_partial(site: Site, machine: Machine, operation: Operation, now: float) -> None:
+    names = ", ".join(sorted(operation.switched))
+    upkeep.alert(site, machine, Alert.PARTIAL_OFF, f"sent off and not proven: {names}", now)
 
 
 def _save(site: Site, machine: Machine, operation: Operation) -> None:
@@ -109,7 +127,8 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
     keeper = machine.maintenance
-    if operation.cause is Cause.PERSON and keeper is not None and keeper.kept_off:
+    wanted_on = operation.cause is Cause.PERSON and operation.action is not Action.OFF
+    if wanted_on and keeper is not None and keeper.kept_off:
         reason = f"power {operation.action}"
         upkeep.end_maintenance(site, machine, by=operation.by, reason=reason)
 
@@ -119,17 +138,18 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     fencing = site.rules.fencing
     if operation.proven_off_at is not None:
         machine.quiet_until = now + fencing.quiet_time_s
-    if operation.proven_off_at is not None and not operation.miswired:
+    seen_off = operation.proven_off_at is not None and operation.vouched is None
+    if seen_off and not operation.miswired:
         machine.miswired = ""  # proven off, and nobody answered: it is the right machine
     _remember_missing(machine, operation)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):
-            pause_s = min(fencing.retry_min_s * 2**machine.failures, fencing.retry_max_s)
-            machine.failures += 1
-            machine.retry_at = now + pause_s
-            upkeep.alert(site, machine, Alert.UNFENCED, "the last operation failed", now)
-        case Outcome.CANCELLED if operation.cancelled is not None and not _is_up(machine):
-            if operation.to_restore or operation.proven_off_at is not None:
+            if operation.action is Action.RESTART:
+                pause_s = doubled(fencing.retry_min_s, machine.failures, fencing.retry_max_s)
+                machine.failures += 1
+                machine.retry_at = now + pause_s
+        case Outcome.CANCELLED if operation.cancelled is not None and _is_gone(machine, operation):
+            if _was_off(machine, operation):
                 machine.left_off = True
                 reason = "its switching on was cancelled"
                 upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
@@ -137,6 +157,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             reason = word.reason or "power cancel"
             upkeep.keep_off(site, machine, by=word.by, reason=reason, now=now)
         case Outcome.DONE if operation.action is Action.OFF:
+            upkeep.clear(site, machine, Alert.UNFENCED)
             reason = operation.reason or "power off"
             upkeep.keep_off(site, machine, by=operation.by, reason=reason, now=now)
         case Outcome.DONE | Outcome.DEGRADED:
@@ -144,7 +165,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             upkeep.clear(site, machine, Alert.UNFENCED)
         case _:
             pass
-    unsure = operation.outcome is Outcome.RECOVERED and machine.missing  # a reading will tell
+    # a reading will tell
+    unsure = operation.outcome is Outcome.RECOVERED and machine.missing_agents
     if not _kept_off(machine) and not unsure:
         upkeep.mended(site, machine, now)
     site.ended.append(operation)
@@ -153,10 +175,24 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
 
 def _remember_missing(machine: Machine, operation: Operation) -> None:
     """Keep in mind what is not proven on again, whichever operation switched it off."""
-    known = {agent.name for agent in machine.host.power_management.agents}
+    host = operation.host
     working = power.missing(operation) if operation.outcome is Outcome.DEGRADED else frozenset()
-    off = machine.missing | operation.switched | working
-    machine.missing = (off - operation.on) & known
+    off = machine.missing | host.outlets(operation.switched | working)
+    machine.missing = off - host.outlets(operation.on)
+
+
+def _was_off(machine: Machine, operation: Operation) -> bool:
+    """Whether something of it was switched off and is not known to be on."""
+    off = bool(machine.missing or operation.to_restore)
+    return off or operation.proven_off_at is not None
+
+
+def _is_gone(machine: Machine, operation: Operation) -> bool:
+    """Whether it is down: silent, or off so lately that its silence was not noticed yet."""
+    if not _is_up(machine):
+        return True
+    off_at = operation.proven_off_at
+    return off_at is not None and (operation.answered_at or off_at) <= off_at
 
 
 def _is_up(machine: Machine) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pmwatchd.core.events import AgentReplied, DeadlineReached
@@ -80,6 +81,7 @@ class Operation:
     Attributes:
         host: The host as it was defined when the operation began.
         looked_at: When the last look was ordered; an answer since then stops an ``off``.
+        looking_since_at: When the first of the looks before the next ``off`` was ordered.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
         switched: Agents that earlier stages sent ``off``.
         unread: Agents whose status no proxy could read while off was tried.
@@ -93,6 +95,7 @@ class Operation:
         tried_on: Agents whose turn to be switched on is over, and what they read then.
         cancelled: A person's word; it takes effect when no command is on its way.
         resumed: Continued after a restart; it waits where a new one would end.
+        inherited: Executions of a former start that block it, as they were journalled.
     """
 
     id: str
@@ -107,6 +110,7 @@ class Operation:
     group: int = 0
     stage: Stage | None = None
     looked_at: float = 0.0
+    looking_since_at: float = 0.0
     until_at: float = 0.0
     switched: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
@@ -121,6 +125,7 @@ class Operation:
     tried_on: tuple[tuple[str, PowerStatus], ...] = ()
     retries: int = 0
     resumed: bool = False
+    inherited: Mapping[str, object] = field(default_factory=dict)
     cancelled: Cancelled | None = None
     answered_at: float | None = None
     outcome: Outcome | None = None

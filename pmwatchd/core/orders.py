@@ -90,7 +90,8 @@ class SaveHost:
         quiet: An operation proved it off less than the quiet time ago.
         failures: Failed operations since it last answered.
         left_off: A person ended the pursuit of *on*.
-        missing: Agents that were switched off and not proven on again.
+        missing: Outlets (:attr:`pmwatchd.core.model.FenceAgent.outlet`) that were switched
+            off and not proven on again.
         miswired: The agents, as :attr:`~pmwatchd.core.model.Host.wiring` names them,
             that read off while the host answered; "" for none.
         expires_at: End of its maintenance as wall-clock time.
@@ -137,9 +138,14 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldDevice:
-    """Execute nothing at a device and plug for so long: a former start's command may still run."""
+    """
+    Execute nothing at a device for so long: a former start's command may still run.
 
-    agent: FenceAgent
+    Attributes:
+        device: As :attr:`pmwatchd.core.model.FenceAgent.device` names it.
+    """
+
+    device: str
     for_s: float
 
 

@@ -76,12 +76,13 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
-    machine.missing -= {name for name, power in check.power.items() if power is PowerStatus.ON}
+    on = {name for name, power in check.power.items() if power is PowerStatus.ON}
+    machine.missing -= check.host.outlets(on)
     upkeep.mended(site, machine, now)
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
     booting = isinstance(machine.watch, watching.Booting)
     dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
-    if not dark and not machine.missing & off:
+    if not dark and not machine.missing_agents & off:
         machine.off_readings = 0
         return
     machine.off_readings += 1
@@ -100,4 +101,4 @@ def _wanted(machine: Machine) -> bool:
         return False
     if not machine.host.groups or not machine.host.power_management.enabled:
         return False
-    return isinstance(machine.watch, watching.Booting) or bool(machine.missing)
+    return isinstance(machine.watch, watching.Booting) or bool(machine.missing_agents)

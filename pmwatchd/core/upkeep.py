@@ -93,16 +93,15 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
         machine.seen = False
         machine.watch = watching.Unknown(now)
     machine.watch = watching.redefined(machine.host, machine.watch, now)
-    known = {agent.name for agent in machine.host.power_management.agents}
-    machine.missing &= known
+    machine.check, machine.off_readings = None, 0  # its readings were of other agents
     protect(site, machine, now)
     mended(site, machine, now)
 
 
 def mended(site: Site, machine: Machine, now: float) -> None:
     """Raise or clear the alerts about what is not on again, or switches another machine."""
-    if machine.missing:
-        names = ", ".join(sorted(machine.missing))
+    if machine.missing_agents:
+        names = ", ".join(sorted(machine.missing_agents))
         alert(site, machine, Alert.DEGRADED_POWER, f"not on again: {names}", now)
     else:
         clear(site, machine, Alert.DEGRADED_POWER, Alert.PARTIAL_OFF)

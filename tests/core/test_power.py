@@ -253,6 +253,17 @@ def test_a_reading_that_was_asked_for_before_an_operation_began_proves_nothing()
     assert scene.commands() == ["off", "on", "off", "on"]
 
 
+def test_a_reading_of_agents_that_a_reload_renamed_proves_nothing() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].took_s = 5.0
+    scene.run(12)
+    scene.load(host("node7", agent("ilo"), boot_timeout_s=600.0))
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "booting"
+
+
 def degraded() -> Scene:
     """One of two supplies could not be switched on again."""
     scene = Scene(host("node7", agent("a"), agent("b")))

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from pmwatchd.core.events import (
     AgentReplied,
+    Answered,
     CancelRequested,
+    HeartbeatsHeard,
+    HostProbed,
     JournalFailed,
     MaintenanceEndRequested,
     MaintenanceRequested,
     PersonEvent,
     PowerRequested,
+    Silent,
     StatusRequested,
     VouchRequested,
 )
-from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Reply
+from pmwatchd.core.model import (
+    Action,
+    AgentResult,
+    FenceAction,
+    Liveness,
+    PowerStatus,
+    ProbeResult,
+    Reply,
+)
 from pmwatchd.core.orders import Accepted, PowerRead, Refused
 from tests.core.scene import Scene, agent, host
 
@@ -436,6 +448,28 @@ def test_nobody_can_vouch_for_a_host_that_answers() -> None:
     assert refused.type == "host-answers"
 
 
+def test_an_answer_to_the_question_whether_it_is_off_counts_as_any() -> None:
+    scene = unreadable()
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.put(HostProbed("node7", "query_77", 0, ProbeResult.ALIVE))
+
+    assert scene.fleet.hosts()[0].liveness is Liveness.UP
+
+
+def test_nobody_can_vouch_for_a_host_that_answered_while_the_question_was_open() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].took_s = 4.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(1)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now),)))
+    scene.put(HeartbeatsHeard((), (Silent("node7", scene.now),)))
+    scene.run(5)
+    refused = scene.answers[77]
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-answers"
+
+
 def test_nobody_can_vouch_against_an_agent_that_reads_on() -> None:
     scene = unreadable(agent("bmc"), agent("pdu", order=2))
     scene.switches["node7", "pdu"].stuck = {FenceAction.OFF}
@@ -443,6 +477,19 @@ def test_nobody_can_vouch_against_an_agent_that_reads_on() -> None:
 
     assert isinstance(refused, Refused)
     assert (refused.type, "pdu" in refused.reason) == ("agent-reads-on", True)
+
+
+def test_nobody_can_vouch_against_what_the_operation_reads_on_meanwhile() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    scene.put(AgentReplied("node7", "op_1_1", 2, "bmc", FenceAction.STATUS, on))
+    scene.run(4)
+    refused = scene.answers[77]
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "agent-reads-on"
 
 
 def test_a_persons_word_comes_too_late_for_an_off_that_is_over() -> None:

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pmwatchd.core.events import AgentReplied, InventoryLoaded, MaintenanceRequested, PowerRequested
+import pytest
+
+from pmwatchd.core.events import (
+    AgentReplied,
+    CancelRequested,
+    InventoryLoaded,
+    MaintenanceRequested,
+    PersonEvent,
+    PowerRequested,
+    VouchRequested,
+)
 from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
-from pmwatchd.core.orders import HoldDevice, Record, RunAgent, SaveHost, SaveOperation
+from pmwatchd.core.orders import (
+    Accepted,
+    HoldDevice,
+    Record,
+    Refused,
+    RunAgent,
+    SaveHost,
+    SaveOperation,
+)
 from pmwatchd.core.resume import resume
 from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
 
@@ -66,7 +84,10 @@ def test_the_block_lasts_as_long_as_the_former_start_allowed_its_executions() ->
     before.until("fence.intended")
     scene = Scene(NODE, after=before, at=before.now + 1.0)
     holds = [order for order in scene.orders if isinstance(order, HoldDevice)]
-    assert [(hold.agent.name, hold.for_s) for hold in holds] == [("bmc", 20.0), ("bmc", 130.0)]
+    assert [(hold.device, hold.for_s) for hold in holds] == [
+        ("bmc.mgmt:", 20.0),
+        ("bmc.mgmt:", 130.0),
+    ]
     scene.run(129)
 
     assert not [order for order in scene.orders if isinstance(order, RunAgent)]
@@ -83,6 +104,82 @@ def test_an_operation_is_continued_when_its_agents_are_back_in_the_inventory() -
 
     assert scene.events("fence.continued", "fence.closed") == ["fence.continued", "fence.closed"]
     assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+
+
+def test_no_second_operation_is_opened_beside_one_whose_agents_are_back() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    before.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene = Scene(host("node7"), after=before, at=before.now + 60.0)
+    scene.run(400)
+    assert scene.status() == "non_responsive"
+    scene.load(NODE)
+    scene.run(1)
+
+    assert "fence.continued" in scene.events()
+    assert set(scene.saved) == {"op_1_1"}
+
+
+def left_without_agents() -> Scene:
+    """An operation is open, and the inventory has no agent for its host any more."""
+    before = dying()
+    before.until("fence.off_proven")
+    scene = Scene(host("node7"), after=before, at=before.now + 60.0)
+    scene.run(10)
+    return scene
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        VouchRequested(request=1, host="node7", by="ann", reason="cable is out"),
+        PowerRequested(request=1, host="node7", by="ann", action=Action.ON),
+    ],
+)
+def test_nothing_is_begun_beside_an_operation_that_waits_for_its_agents(word: PersonEvent) -> None:
+    scene = left_without_agents()
+    scene.put(word)
+    refused = scene.answers[1]
+
+    assert isinstance(refused, Refused)
+    assert (refused.type, refused.operation) == ("host-busy", "op_1_1")
+    assert set(scene.saved) == {"op_1_1"}
+
+
+def test_a_person_may_give_up_an_operation_that_no_agent_can_carry_on() -> None:
+    scene = left_without_agents()
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="scrapped"))
+
+    assert scene.answers[1] == Accepted(operation="op_1_1")
+    assert scene.saved["op_1_1"].outcome is Outcome.CANCELLED
+    assert scene.fleet.alerts() == ()
+    assert "left_off" in scene.alerts()
+
+
+def test_what_was_switched_off_is_brought_back_by_agents_of_another_name() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    renamed = replace(NODE.power_management.agents[0], name="ilo")
+    after = replace(NODE, power_management=replace(NODE.power_management, agents=(renamed,)))
+    before.switches["node7", "ilo"] = before.switches["node7", "bmc"]
+    scene = Scene(after, after=before, at=before.now + 60.0)
+    scene.run(60)
+
+    assert scene.commands(switch="ilo") == ["off", "on", "on"]
+    assert scene.outcomes() == ["done"]
+
+
+def test_what_no_agent_switches_now_is_remembered_until_one_does() -> None:
+    before = dying(agent("bmc"), agent("pdu", order=2))
+    before.until("fence.off_proven")
+    scene = Scene(host("node7", agent("pdu", order=2)), after=before, at=before.now + 60.0)
+    scene.until("fence.closed")
+    assert scene.memories["node7"].missing == ("bmc.mgmt:/",)
+    scene.load(host("node7", agent("bmc"), agent("pdu", order=2)))
+    scene.run(100)
+
+    assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+    assert scene.memories["node7"].missing == ()
 
 
 def test_what_is_no_number_of_seconds_blocks_nothing() -> None:
@@ -330,7 +427,11 @@ def test_a_document_that_lacks_everything_is_read_as_nothing_done() -> None:
 
 
 def test_an_agent_that_the_inventory_has_lost_is_not_waited_for() -> None:
-    document = {"switched": ["bmc", "old"], "restoring": Outcome.FAILED, "proven_on": True}
+    document = {
+        "switched": ["bmc.mgmt:/", "old:/3"],
+        "restoring": Outcome.FAILED,
+        "proven_on": True,
+    }
     saved = SaveOperation(
         id="op_1_1",
         host="node7",

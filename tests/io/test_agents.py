@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import (
     AgentResult,
     Candidate,
@@ -22,10 +23,11 @@ from pmwatchd.core.model import (
     ProxyResult,
     ProxySource,
 )
-from pmwatchd.errors import ProxyError
-from pmwatchd.io.agents import FenceAgents
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.io.agents import Catalogue, FenceAgents
+from pmwatchd.io.agents.catalogue import Ask
 from pmwatchd.io.local import LocalTransport
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, always
 from tests.kit.parts import needs
 from tests.kit.proxy import Proxy
 from tests.kit.ssh import Build, candidate
@@ -46,6 +48,16 @@ AGENT = FenceAgent(
 DONE = Completed(exit_code=0)
 
 
+class Undescribed(Catalogue):
+    """Holds that no agent describes itself, and asks none."""
+
+    def __init__(self) -> None:
+        super().__init__(tell=print)
+
+    async def look_up(self, proxy: Candidate, agent_type: str, ask: Ask) -> Metadata | None:  # noqa: ARG002 - as a catalogue has it
+        return None
+
+
 @dataclass
 class Script:
     """A transport that answers as scripted and remembers what it was asked."""
@@ -54,15 +66,27 @@ class Script:
     asked: list[tuple[str, list[str], bytes, float]] = field(default_factory=list)
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
+        if not permitted():
+            raise WithdrawnError
         self.asked.append((proxy.name, list(argv), stdin, over_s))
         return self.completed
 
 
 def scripted(ssh: Script, local: Script | None = None) -> FenceAgents:
     return FenceAgents(
-        agent_dir="/usr/sbin", fencing=Fencing, ssh=ssh, local=local if local is not None else ssh
+        agent_dir="/usr/sbin",
+        fencing=Fencing,
+        ssh=ssh,
+        local=local if local is not None else ssh,
+        catalogue=Undescribed(),
     )
 
 
@@ -71,10 +95,14 @@ class Here:
 
     def __init__(self, directory: Path, limit_s: float = 10.0) -> None:
         self.directory = directory
-        fencing = Fencing(status_timeout_s=limit_s, agent_timeout_s=limit_s, kill_after_s=0.5)
+        fencing = Fencing(status_timeout_s=limit_s, agent_timeout_s=limit_s, kill_after_s=1.0)
         local = LocalTransport(str(directory))
         self.agents = FenceAgents(
-            agent_dir=str(directory), fencing=lambda: fencing, ssh=Script(), local=local
+            agent_dir=str(directory),
+            fencing=lambda: fencing,
+            ssh=Script(),
+            local=local,
+            catalogue=Undescribed(),
         )
 
     def write(self, body: str) -> None:
@@ -262,6 +290,7 @@ async def test_while_an_agent_runs_no_process_shows_the_password(
         fencing=Fencing,
         ssh=transport_with(),
         local=LocalTransport(str(tmp_path)),
+        catalogue=Undescribed(),
     )
     where = ENGINE if through == "engine" else candidate(proxy)
     running = asyncio.create_task(agents.execute(AGENT, STATUS, where))
@@ -295,7 +324,9 @@ async def test_an_agent_missing_on_a_real_proxy_is_the_proxys_failure(
     tmp_path: Path, proxy: Proxy, transport_with: Build
 ) -> None:
     ssh = transport_with()
-    agents = FenceAgents(agent_dir=str(tmp_path), fencing=Fencing, ssh=ssh, local=ssh)
+    agents = FenceAgents(
+        agent_dir=str(tmp_path), fencing=Fencing, ssh=ssh, local=ssh, catalogue=Undescribed()
+    )
 
     with pytest.raises(ProxyError, match="fence_toy cannot be run on node2") as refused:
         await agents.execute(AGENT, OFF, candidate(proxy))

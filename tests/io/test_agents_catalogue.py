@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
@@ -17,9 +17,9 @@ from pmwatchd.core.model import (
     ProxySource,
 )
 from pmwatchd.core.orders import Record
-from pmwatchd.errors import ProxyError
+from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.io.agents import Catalogue, FenceAgents
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, always
 
 NODE2 = Candidate(name="node2", source=ProxySource.CLUSTER, address="10.0.0.2")
 NODE3 = Candidate(name="node3", source=ProxySource.CLUSTER, address="10.0.0.3")
@@ -49,17 +49,27 @@ class Proxies:
     asked: list[tuple[str, list[str], bytes, float]] = field(default_factory=list)
     told: list[bytes] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.open.set()
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         if argv[-2:] != ["-o", "metadata"]:
+            if not permitted():
+                raise WithdrawnError
             self.told.append(stdin)
             return self.ends
         self.asked.append((proxy.name, list(argv), stdin, over_s))
+        self.came.set()
         await self.open.wait()
         if isinstance(self.says, ProxyError):
             raise self.says
@@ -124,10 +134,10 @@ async def test_each_type_is_asked_for_itself() -> None:
 
 
 async def test_the_time_limit_of_a_status_binds_the_question_too() -> None:
-    site = Site(status_timeout_s=2.0, kill_after_s=0.5)
+    site = Site(status_timeout_s=2.0, kill_after_s=1.0)
     await site.ask()
 
-    assert site.proxies.asked[0][1][:4] == ["timeout", "-k", "0.5", "2"]
+    assert site.proxies.asked[0][1][:4] == ["timeout", "-k", "1", "2"]
 
 
 async def test_names_are_those_that_the_agent_on_this_proxy_knows() -> None:
@@ -277,3 +287,22 @@ async def test_an_option_that_is_dropped_is_told_once_for_each_proxy_without_its
     ]
     assert set(site.events()) == {"agent.option_dropped"}
     assert "canary" not in repr(site.records)
+
+
+async def test_an_off_that_is_withdrawn_while_the_agent_describes_itself_is_not_sent() -> None:
+    site = Site()
+    site.proxies.open.clear()
+    asked: list[str] = []
+
+    def permitted() -> bool:
+        asked.append("last look")
+        return False
+
+    running = asyncio.create_task(site.agents.execute(AGENT, OFF, NODE2, permitted=permitted))
+    await site.proxies.came.wait()
+    assert asked == []  # not before the agent is known: that may take long
+
+    site.proxies.open.set()
+    with pytest.raises(WithdrawnError):
+        await running
+    assert (asked, site.proxies.told) == (["last look"], [])

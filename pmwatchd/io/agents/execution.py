@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pmwatchd.core import dialect, verdict
+from pmwatchd.core.masking import masked
 from pmwatchd.core.metadata import Metadata, MetadataError, parse
 from pmwatchd.core.model import (
     AgentResult,
@@ -27,7 +28,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents.catalogue import Catalogue
-from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always
 
 ASK_LIMIT_S = 5.0
 """An agent describes itself in so many seconds or not: an ``off`` may be waiting for it."""
@@ -47,7 +48,7 @@ class FenceAgents:
         fencing: The rules of now; a reload changes the limits.
         ssh: Runs programs on proxies.
         local: Runs programs here, for the proxy ``engine``.
-        catalogue: Keeps what agents say of themselves; without one they are not asked.
+        catalogue: Keeps what agents say of themselves.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class FenceAgents:
         fencing: Callable[[], Fencing],
         ssh: Transport,
         local: Transport,
-        catalogue: Catalogue | None = None,
+        catalogue: Catalogue,
     ) -> None:
         self._agent_dir = agent_dir
         self._fencing = fencing
@@ -65,26 +66,39 @@ class FenceAgents:
         self._local = local
         self._catalogue = catalogue
 
-    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
         """
         Run the agent; return only when the execution is certainly over.
 
         Raises:
             ProxyError: The proxy could not run it; nothing reached the device.
+            WithdrawnError: It was not *permitted* any more; nothing reached the device.
             ValueError: The agent's definition should not have been loaded.
         """
         if reason := dialect.forbidden_type(agent.type):
             raise ValueError(f"agent {agent.name!r}: {reason}")
         try:
             metadata = await self._described(agent, proxy)
-            return await self._execute(agent, action, proxy, metadata)
+            return await self._execute(agent, action, proxy, metadata, permitted)
         except ProxyError as error:
-            if self._catalogue is not None and error.result is ProxyResult.NOT_INSTALLED:
+            if error.result is ProxyResult.NOT_INSTALLED:
                 self._catalogue.forget(proxy, agent.type)
             raise
 
     async def _execute(
-        self, agent: FenceAgent, action: FenceAction, proxy: Candidate, metadata: Metadata | None
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        metadata: Metadata | None,
+        permitted: Callable[[], bool],
     ) -> Reply:
         fencing = self._fencing()
         limit_s = fencing.limit_s(action)
@@ -93,6 +107,7 @@ class FenceAgents:
             self._command(agent, limit_s),
             dialect.stdin_of(agent, action, metadata),
             over_s=fencing.over_s(action),
+            permitted=permitted,
         )
         return _reply(agent, action, proxy, completed, limit_s=limit_s)
 
@@ -103,15 +118,11 @@ class FenceAgents:
         Raises:
             ProxyError: It is not there, or what is known of it is not enough to run it.
         """
-        metadata = None
-        if self._catalogue is not None:
-            metadata = await self._catalogue.look_up(
-                proxy, agent.type, lambda: self._ask(agent, proxy)
-            )
+        metadata = await self._catalogue.look_up(proxy, agent.type, lambda: self._ask(agent, proxy))
         if reason := dialect.unspeakable(agent, metadata):
             reason = f"fence_{agent.type} is not run on {proxy.name}: {reason}"
             raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
-        if self._catalogue is not None and metadata is not None:
+        if metadata is not None:
             for option in dialect.unknown_options(agent, metadata):
                 self._catalogue.tell_dropped(proxy, agent.type, option)
         return metadata
@@ -147,7 +158,7 @@ class FenceAgents:
 def _check_started(agent: FenceAgent, proxy: Candidate, completed: Completed) -> None:
     stdout, stderr = _text(completed.stdout), _text(completed.stderr)
     if verdict.not_started(completed.exit_code, stdout, stderr):
-        said = verdict.first_line(verdict.masked(stderr, _secrets(agent)))
+        said = verdict.first_line(masked(stderr, _secrets(agent)))
         said = said or f"exit status {completed.exit_code}"
         reason = f"fence_{agent.type} cannot be run on {proxy.name}: {said}"
         raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
@@ -199,8 +210,8 @@ def _told(agent: FenceAgent, result: AgentResult, stdout: str, stderr: str) -> s
     # The end of a full stream may hold half of a secret, which could not be recognised.
     stdout, stderr = (_whole_lines(text) for text in (stdout, stderr))
     if result is AgentResult.OK:
-        return verdict.first_line(verdict.masked(stdout, _secrets(agent)))
-    said = verdict.telling_line(verdict.masked(f"{stderr}\n{stdout}", _secrets(agent)))
+        return verdict.first_line(masked(stdout, _secrets(agent)))
+    said = verdict.telling_line(masked(f"{stderr}\n{stdout}", _secrets(agent)))
     match result:
         case AgentResult.TIMEOUT:
             return f"ended by its time limit; {said or 'it said nothing'}"

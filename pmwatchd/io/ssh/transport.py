@@ -11,7 +11,7 @@ from pmwatchd.core.model import Candidate
 from pmwatchd.core.orders import Record
 from pmwatchd.io.ssh.execution import carry_through
 from pmwatchd.io.ssh.link import Key, Link, SshOptions
-from pmwatchd.ports import Completed, Meter
+from pmwatchd.ports import Completed, Meter, always
 
 _GOODBYE_S = 1.0
 
@@ -41,20 +41,29 @@ class SshTransport:
         return sum(link.connected for link in (*self._links.values(), *self._retired))
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         """
         Run *argv* on a proxy; see :class:`pmwatchd.ports.Transport`.
 
         Raises:
             ProxyError: The command was not started; nothing of *stdin* was sent.
+            WithdrawnError: It was not *permitted* any more; nothing of *stdin* was sent.
         """
         link = self._link(proxy)
         link.users += 1
         try:
             async with link.session() as connection:
                 channel, execution = await link.start(connection, shlex.join(argv))
-                return await carry_through(channel, execution, stdin, over_s=over_s)
+                return await carry_through(
+                    channel, execution, stdin, over_s=over_s, permitted=permitted
+                )
         finally:
             link.users -= 1
             self._close_unused()
