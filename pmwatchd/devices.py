@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import count
 
+from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.ports import Names
 
 PATIENCE_S = 1.0
@@ -99,12 +100,17 @@ class DeviceQueue:
         identities = await self._identities(device, within_s=PATIENCE_S)
         switches = [self._switch(one) for one in identities]
         await self._wait(switches, urgent=urgent, interval_s=interval_s)
+        reached = True
         try:
             yield
+        except (ProxyError, WithdrawnError):
+            reached = False  # an interval that nothing began would delay the next try for ever
+            raise
         finally:
             for switch in switches:
                 switch.busy = False
-                switch.left_at = self._clock()
+                if reached:
+                    switch.left_at = self._clock()
                 switch.call_first()
 
     def hold(self, device: str, *, until_at: float) -> None:

@@ -386,7 +386,12 @@ def _on_stage_stands(operation: Operation, stage: Stage, fencing: Fencing, now: 
     known = {name for name, _ in operation.tried_on}
     ended = [m for m in stage.members if m.step in (Step.PROVEN, Step.FAILED)]
     fresh = [(m.agent.name, power.ended_as(m)) for m in ended if m.agent.name not in known]
-    operation = replace(operation, tried_on=operation.tried_on + tuple(fresh))
+    found = {m.agent.name for m in ended if m.step is Step.PROVEN and not m.sent}
+    operation = replace(
+        operation,
+        tried_on=operation.tried_on + tuple(fresh),
+        found_on=operation.found_on | found,
+    )
     operation, proven = _on_proven(operation, now)
     told = list(proven)
     if stage.standing is Standing.RUNNING:

@@ -57,6 +57,8 @@ class Machine:
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
         missing: Outlets that were switched off and not proven on again.
+        doubtful: Outlets that were sent off in vain and may yet go off, late.
+        doubt_until: How long that is thought possible.
         miswired: The wiring with which it answered though its agents read off; "": none.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
@@ -76,6 +78,8 @@ class Machine:
     failures: int = 0
     left_off: bool = False
     missing: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+    doubt_until: float = 0.0
     miswired: str = ""
     check: Check | None = None
     check_at: float | None = None

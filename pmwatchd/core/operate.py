@@ -7,7 +7,7 @@ from pmwatchd.core import watch as watching
 from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Action, Alert, Cause, Outcome
+from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Fencing, Outcome
 from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
 from pmwatchd.core.orders import HoldDevice, ReportNext, RunAgent, SaveOperation
 from pmwatchd.core.site import Site
@@ -141,7 +141,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     seen_off = operation.proven_off_at is not None and operation.vouched is None
     if seen_off and not operation.miswired:
         machine.miswired = ""  # proven off, and nobody answered: it is the right machine
-    _remember_missing(machine, operation)
+    _remember_missing(machine, operation, fencing, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):
             if operation.action is Action.RESTART:
@@ -157,6 +157,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             reason = word.reason or "power cancel"
             upkeep.keep_off(site, machine, by=word.by, reason=reason, now=now)
         case Outcome.DONE if operation.action is Action.OFF:
+            machine.failures, machine.retry_at = 0, None
             upkeep.clear(site, machine, Alert.UNFENCED)
             reason = operation.reason or "power off"
             upkeep.keep_off(site, machine, by=operation.by, reason=reason, now=now)
@@ -173,12 +174,16 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     machine.operation = None
 
 
-def _remember_missing(machine: Machine, operation: Operation) -> None:
+def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, now: float) -> None:
     """Keep in mind what is not proven on again, whichever operation switched it off."""
     host = operation.host
     working = power.missing(operation) if operation.outcome is Outcome.DEGRADED else frozenset()
     off = machine.missing | host.outlets(operation.switched | working)
     machine.missing = off - host.outlets(operation.on)
+    # What was sent off in vain and is found on may yet go off late.
+    in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
+    machine.doubtful = host.outlets(in_vain)
+    machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
 
 
 def _was_off(machine: Machine, operation: Operation) -> bool:

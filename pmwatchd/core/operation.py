@@ -93,6 +93,7 @@ class Operation:
         proven_off_at: When the off was proven; None: it was not.
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
+        found_on: Agents that needed no command to be on.
         cancelled: A person's word; it takes effect when no command is on its way.
         resumed: Continued after a restart; it waits where a new one would end.
         inherited: Executions of a former start that block it, as they were journalled.
@@ -123,6 +124,7 @@ class Operation:
     proven_on_at: float | None = None
     restoring: Outcome | None = None
     tried_on: tuple[tuple[str, PowerStatus], ...] = ()
+    found_on: frozenset[str] = frozenset()
     retries: int = 0
     resumed: bool = False
     inherited: Mapping[str, object] = field(default_factory=dict)

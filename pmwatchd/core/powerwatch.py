@@ -77,9 +77,12 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
-    machine.missing -= check.host.outlets(on)
-    upkeep.mended(site, machine, now)
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
+    machine.missing -= check.host.outlets(on)
+    machine.missing |= check.host.outlets(off) & machine.doubtful
+    if now >= machine.doubt_until:
+        machine.doubtful = frozenset()
+    upkeep.mended(site, machine, now)
     booting = isinstance(machine.watch, watching.Booting)
     dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
     if not dark and not machine.missing_agents & off:
@@ -101,4 +104,6 @@ def _wanted(machine: Machine) -> bool:
         return False
     if not machine.host.groups or not machine.host.power_management.enabled:
         return False
-    return isinstance(machine.watch, watching.Booting) or bool(machine.missing_agents)
+    return isinstance(machine.watch, watching.Booting) or bool(
+        machine.missing_agents or machine.doubtful
+    )

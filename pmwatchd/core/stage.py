@@ -306,9 +306,8 @@ def _read(stage: Stage, member: Member, answer: Reply, fencing: Fencing, now: fl
         if now >= member.settled_at:
             return replace(member, step=Step.PROVEN)
         return replace(member, step=Step.WAITING, poll_at=member.settled_at)
-    if answer.power is not PowerStatus.UNKNOWN:
-        if member.uncertain:
-            return replace(member, step=Step.READY)  # it never arrived: another proxy
+    if answer.power is not PowerStatus.UNKNOWN and member.uncertain:
+        return replace(member, step=Step.READY)  # it never arrived: another proxy
     if now >= member.deadline_at:
         waited_s = fencing.budget_s(stage.action)
         why = f"not proven {stage.action} within {waited_s:g} s (last read {answer.power})"

@@ -125,7 +125,7 @@ def _judge(site: Site, machine: Machine, now: float) -> None:
     verdicts = _verdicts(site, machine, now)
     _show_holds(site, machine, verdicts, now)
     no_way = [v.reason for v in verdicts if v.name in (HoldName.UNPROTECTED, HoldName.BACKOFF)]
-    if no_way:
+    if no_way and machine.maintenance is None:
         upkeep.alert(site, machine, Alert.UNFENCED, no_way[0], now)
     if not verdicts:
         reason = f"silent for {now - _base_at(machine, now):.0f} s, beyond its grace"
