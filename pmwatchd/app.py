@@ -195,7 +195,6 @@ class Daemon:
         runner = Runner(
             agents=FenceAgents(
                 agent_dir=agent_dir,
-                fencing=lambda: inventory.now.rules.fencing,
                 ssh=ssh,
                 local=LocalTransport(agent_dir),
                 catalogue=Catalogue(tell=self._tell),

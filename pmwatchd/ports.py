@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Protocol
 
 from pmwatchd.core.events import PersonEvent
-from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, ProbeResult, Reply
+from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, Host, Limits, ProbeResult, Reply
 from pmwatchd.core.orders import Accepted, PowerRead, Refused, SaveHost, SaveOperation, Told
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
 from pmwatchd.errors import Fault
@@ -106,6 +106,7 @@ class Agents(Protocol):
         action: FenceAction,
         proxy: Candidate,
         *,
+        limits: Limits,
         permitted: Callable[[], bool] = always,
     ) -> Reply:
         """

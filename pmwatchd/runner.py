@@ -177,7 +177,11 @@ class Runner:
             self._running[proxy.name] += 1
             try:
                 return await self._agents.execute(
-                    agent, act.action, proxy, permitted=lambda: self._still_permitted(act)
+                    agent,
+                    act.action,
+                    proxy,
+                    limits=act.limits,
+                    permitted=lambda: self._still_permitted(act),
                 )
             finally:
                 self._running[proxy.name] -= 1

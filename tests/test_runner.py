@@ -17,6 +17,7 @@ from pmwatchd.core.model import (
     FenceAgent,
     Heartbeat,
     Host,
+    Limits,
     PowerStatus,
     ProbeResult,
     ProxyResult,
@@ -64,9 +65,11 @@ class Iron:
         action: FenceAction,
         proxy: Candidate,
         *,
+        limits: Limits,
         permitted: Callable[[], bool] = always,
     ) -> Reply:
         self.asked.append(f"{agent.name} {action} {proxy.name}")
+        self.limits = limits
         await self.gate.wait()
         self.before()
         outcome = self.script.get(proxy.name, OK)

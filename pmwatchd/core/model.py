@@ -341,6 +341,25 @@ class Host:
         return self.power_management.groups
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How long one execution may take, as it was journalled before it began.
+
+    Attributes:
+        limit_s: After this ``timeout`` ends it with SIGTERM.
+        kill_after_s: So much later with SIGKILL.
+    """
+
+    limit_s: float = 30.0
+    kill_after_s: float = 5.0
+
+    @property
+    def over_s(self) -> float:
+        """When it is certainly over, counted from the confirmation of its start."""
+        return self.limit_s + 2 * self.kill_after_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fencing:
     """The rules of switching power; the defaults are those of the configuration."""
@@ -361,13 +380,15 @@ class Fencing:
     retry_max_s: float = 1800.0
     candidates_per_source: int = 3
 
-    def limit_s(self, action: FenceAction) -> float:
-        """How long an execution may take before ``timeout`` ends it."""
-        return self.status_timeout_s if action is FenceAction.STATUS else self.agent_timeout_s
+    def limits(self, action: FenceAction) -> Limits:
+        """How long an execution may take."""
+        status = action is FenceAction.STATUS
+        limit_s = self.status_timeout_s if status else self.agent_timeout_s
+        return Limits(limit_s, self.kill_after_s)
 
     def over_s(self, action: FenceAction) -> float:
         """When an execution is certainly over, counted from the confirmation of its start."""
-        return self.limit_s(action) + 2 * self.kill_after_s
+        return self.limits(action).over_s
 
     def budget_s(self, action: FenceAction) -> float:
         """How long a status is awaited after a command: delay x retries."""

@@ -89,7 +89,7 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
     for order in move.orders:
         ordered = order
         if isinstance(order, RunAgent):
-            ordered = site.with_chain(order, after.host, now)
+            ordered = site.complete(order, after.host, now)
         site.orders.append(ordered)
     if after.miswired:
         machine.miswired = after.host.wiring

@@ -19,6 +19,7 @@ from pmwatchd.core.model import (
     FenceAction,
     FenceAgent,
     Host,
+    Limits,
     Outcome,
     PowerStatus,
 )
@@ -122,6 +123,8 @@ class RunAgent:
         without: Proxies at which the outcome of this very command was lost; the
             fleet leaves them out of the chain.
         looked_at: When the last look permitted this ``off``; None: it needs none.
+        limits: How long it may take; a reload between this order and its execution changes
+            nothing, because the journal and a later start rely on it.
         brief: Another group is left, so two sources that cannot reach the device are enough.
     """
 
@@ -131,6 +134,7 @@ class RunAgent:
     agent: FenceAgent
     action: FenceAction
     chain: tuple[Candidate, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     without: frozenset[str] = frozenset()
     brief: bool = False
     looked_at: float | None = None

@@ -53,7 +53,7 @@ def attend(site: Site, machine: Machine, now: float) -> None:
             agent=agent,
             action=FenceAction.STATUS,
         )
-        site.orders.append(site.with_chain(order, machine.host, now))
+        site.orders.append(site.complete(order, machine.host, now))
 
 
 def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> None:

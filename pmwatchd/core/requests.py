@@ -184,7 +184,7 @@ def ask(
             agent=agent,
             action=FenceAction.STATUS,
         )
-        site.orders.append(site.with_chain(order, machine.host, now))
+        site.orders.append(site.complete(order, machine.host, now))
     return query
 
 

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pmwatchd.core.events import MaintenanceRequested, PowerRequested, StatusRequested
-from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Switches
+from pmwatchd.core.events import (
+    MaintenanceEndRequested,
+    MaintenanceRequested,
+    PowerRequested,
+    StatusRequested,
+    VouchRequested,
+)
+from pmwatchd.core.model import Action, AgentResult, FenceAction, Grace, PowerStatus, Switches
 from pmwatchd.core.orders import ProbeHost, RunAgent
 from tests.core.scene import FENCING, RULES, Scene, agent, host
 
@@ -189,6 +195,22 @@ def test_an_off_that_is_proven_with_nobody_answering_shows_that_the_wiring_is_ri
     assert "miswired" not in scene.alerts()
 
 
+def test_a_persons_word_that_a_host_is_off_does_not_show_that_its_wiring_is_right() -> None:
+    scene = miswired()
+    scene.run(30)
+    scene.kill()
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    scene.run(10)
+    assert scene.status() == "maintenance"
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.put(MaintenanceEndRequested(request=2, host="node7", by="ann"))
+    scene.run(120)
+
+    assert scene.holds() == ["miswired"]
+    assert scene.commands() == ["off", "on"]
+
+
 # the watch over the power ------------------------------------------------------------------
 
 
@@ -353,4 +375,67 @@ def test_an_agent_that_the_inventory_drops_is_not_missing() -> None:
     scene = degraded()
     scene.load(host("node7", agent("a")))
 
+    assert scene.alerts() == set()
+
+
+def test_a_supply_is_still_missing_when_its_agent_gets_another_name() -> None:
+    scene = degraded()
+    scene.switches["node7", "left"] = scene.switches["node7", "b"]
+    scene.load(host("node7", agent("a"), agent("left", address="b.mgmt")))
+    assert scene.alerts() == {"degraded_power"}
+    scene.switches["node7", "left"].stuck = set()
+    scene.run(120)
+
+    assert scene.switches["node7", "left"].power is ON
+    assert scene.alerts() == set()
+
+
+def test_a_host_found_off_is_on_though_what_an_earlier_operation_left_off_stays_off() -> None:
+    scene = degraded()
+    scene.run(60)
+    scene.boots = False
+    scene.switches["node7", "a"].power = OFF
+    scene.kill()
+    scene.until("fence.on_proven")
+    scene.run(30)
+
+    assert scene.switches["node7", "a"].power is ON
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_an_on_that_fails_within_the_grace_period_neither_alerts_nor_delays_anything() -> None:
+    scene = degraded()
+    scene.run(30)
+    scene.load(replace(scene.hosts["node7"], grace=Grace(period_s=300.0)))
+    scene.kill()
+    scene.boots = False
+    for name in "ab":
+        scene.switches["node7", name].unreadable = None
+    scene.switches["node7", "a"].power = OFF
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    scene.until("fence.closed")
+    while scene.outcomes()[-1] != "failed":
+        scene.until("fence.closed")
+
+    assert scene.status() == "connecting"
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_an_off_that_lands_after_its_power_was_restored_is_found_and_undone() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b")))
+    scene.run(10)
+    scene.kill()
+    late = scene.switches["node7", "a"]
+    late.result = AgentResult.ERROR  # and yet the device has taken the command
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.until("fence.restoring")
+    late.result = AgentResult.OK
+    scene.until("fence.closed")
+    scene.alive["node7"] = True
+    late.power = OFF
+    scene.run(5)
+    assert "partial_off" in scene.alerts()
+    scene.run(120)
+
+    assert late.power is ON
     assert scene.alerts() == set()

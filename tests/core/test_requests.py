@@ -93,6 +93,22 @@ def test_a_persons_off_puts_the_host_in_maintenance_without_expiry() -> None:
     assert scene.holds() == ["maintenance"]
 
 
+def test_a_persons_off_that_fails_leaves_a_host_that_was_kept_off_in_its_maintenance() -> None:
+    scene = up(agent("a"), agent("b"))
+    power(scene, Action.OFF)
+    scene.run(30)
+    scene.boots = False
+    for name in "ab":  # somebody pressed a button
+        scene.switches["node7", name].power = PowerStatus.ON
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    power(scene, Action.OFF)
+    scene.run(300)
+
+    assert scene.outcomes() == ["done", "failed"]
+    assert scene.status() == "maintenance"
+    assert [fields["cause"] for fields in scene.fields("fence.opened")] == ["person"] * 2
+
+
 def test_a_persons_on_ends_that_maintenance() -> None:
     scene = up()
     power(scene, Action.OFF)
@@ -255,6 +271,23 @@ def test_cancel_ends_the_pursuit_of_on_and_leaves_the_alert() -> None:
     assert scene.fields("fence.closed")[0]["by"] == "ann"
 
 
+def test_a_host_that_is_off_too_shortly_to_be_missed_is_left_off_by_a_cancel() -> None:
+    scene = up()
+    scene.run(0.6)
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.off_proven")
+    scene.run(0.5)
+    assert scene.fleet.hosts()[0].liveness is Liveness.UP
+    cancel(scene)
+    scene.run(1)
+    assert scene.alerts() == {"left_off"}
+    scene.run(300)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "maintenance"
+
+
 def test_cancelling_an_on_that_switched_nothing_off_leaves_nothing_off() -> None:
     scene = up()
     scene.kill()
@@ -327,6 +360,23 @@ def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:
     assert cancel(scene) == Accepted(operation="op_1_1")
     assert scene.outcomes() == []
     scene.run(2.1)
+
+    assert scene.outcomes() == ["cancelled"]
+
+
+def test_a_cancel_that_waits_for_one_command_has_nothing_to_do_until_it_is_over() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.intended")
+    scene.switches["node7", "b"].took_s = 3.0
+    scene.until("fence.off_proven")
+    scene.run(0.3)
+    assert cancel(scene) == Accepted(operation="op_1_1")
+    scene.run(1)
+    due_at = scene.fleet.next_deadline()
+    assert due_at is None or due_at > scene.now
+    scene.run(5)
 
     assert scene.outcomes() == ["cancelled"]
 
@@ -437,6 +487,42 @@ def test_a_persons_word_without_an_operation_keeps_the_host_off() -> None:
     assert scene.outcomes() == ["failed", "done"]
     assert scene.status() == "maintenance"
     assert scene.commands() == []
+
+
+def test_a_host_that_a_person_vouched_for_is_not_unfenced_any_more() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.run(1)
+    assert scene.alerts() == {"unfenced"}
+    vouch(scene)
+    scene.run(60)
+
+    assert scene.status() == "maintenance"
+    assert scene.alerts() == set()
+
+
+def test_without_a_journal_nobody_can_vouch() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "journal-unwritable"
+    assert scene.status() == "failed"
+
+
+def test_a_persons_word_whose_opening_is_not_durable_keeps_nothing_off() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    while 77 not in scene.answers:
+        scene.run(0.001)
+    scene.put(JournalFailed(frozenset({"op_1_2"}), "disk full"))
+    scene.run(60)
+
+    assert "maintenance.began" not in scene.events()
+    assert scene.status() == "failed"
 
 
 def test_nobody_can_vouch_for_a_host_that_answers() -> None:

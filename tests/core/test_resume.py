@@ -93,6 +93,21 @@ def test_the_block_lasts_as_long_as_the_former_start_allowed_its_executions() ->
     assert not [order for order in scene.orders if isinstance(order, RunAgent)]
 
 
+def test_a_second_crash_still_waits_for_what_the_first_one_left_running() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.until("fence.intended")
+    before.alive["node7"] = True
+    second = Scene(*before.hosts.values(), after=before, at=before.now + 1.0)
+    second.run(5)  # meanwhile the host answers, which is journalled
+    scene = Scene(*before.hosts.values(), after=second, at=second.now + 1.0)
+    holds = {(o.device, o.for_s) for o in scene.orders if isinstance(o, HoldDevice)}
+    over_s = FENCING.over_s(FenceAction.OFF)
+    assert holds >= {("a.mgmt:", over_s), ("b.mgmt:", over_s)}
+    scene.run(over_s - 0.1)
+
+    assert not [order for order in scene.orders if isinstance(order, RunAgent)]
+
+
 def test_an_operation_is_continued_when_its_agents_are_back_in_the_inventory() -> None:
     before = dying()
     before.until("fence.off_proven")
@@ -180,6 +195,35 @@ def test_what_no_agent_switches_now_is_remembered_until_one_does() -> None:
 
     assert scene.switches["node7", "bmc"].power is PowerStatus.ON
     assert scene.memories["node7"].missing == ()
+
+
+def test_restoring_ends_when_no_agent_switches_what_was_switched_off_and_nothing_is_forgotten() -> (
+    None
+):
+    before = dying(agent("a"), agent("b"))
+    before.boots = False
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    before.until("fence.restoring")
+    scene = Scene(host("node7", agent("new")), after=before, at=before.now + 1.0)
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["failed"]
+    assert scene.memories["node7"].missing == ("a.mgmt:/", "b.mgmt:/")
+
+
+def test_a_long_pursuit_of_on_is_continued_with_the_longest_pause() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    before.until("fence.on_failed")
+    saved = before.saved["op_1_1"]
+    before.saved["op_1_1"] = replace(saved, document={**saved.document, "retries": 2000})
+    scene = Scene(NODE, after=before, at=before.now + 1.0)
+    scene.until("fence.on_failed")
+    failed_at = scene.now
+    scene.until("fence.intended")
+
+    assert scene.now - failed_at >= FENCING.retry_max_s
 
 
 def test_what_is_no_number_of_seconds_blocks_nothing() -> None:
@@ -280,6 +324,51 @@ def test_a_restoring_operation_goes_on_restoring() -> None:
     assert scene.commands(switch="a")[0] == "off"
     assert scene.switches["node7", "a"].power is PowerStatus.ON
     assert scene.outcomes() == ["failed"]
+
+
+def test_a_partial_off_is_told_again_after_a_restart() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene = killed_when(before, "fence.restoring")
+
+    assert "partial_off" in scene.alerts()
+
+
+def vouched() -> Scene:
+    """A person has vouched for a host that no agent can switch on yet."""
+    before = dying()
+    before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    before.until("fence.opened")
+    before.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    return before
+
+
+def test_an_off_that_a_person_vouched_for_is_not_claimed_again_after_a_restart() -> None:
+    before = vouched()
+    scene = killed_when(before, "fence.off_proven")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.run(60)
+
+    assert "fence.off_proven" not in scene.events()
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_persons_word_is_void_when_the_host_answers_before_it_takes_effect() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.run(1)
+    before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene = Scene(NODE, after=before, at=before.now + 1.0)
+    scene.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    scene.run(3)
+    assert scene.answers[1] == Accepted(operation="op_1_1")
+    scene.alive["node7"] = True
+    scene.run(FENCING.over_s(FenceAction.OFF) + 10)
+
+    assert "fence.off_proven" not in scene.events()
 
 
 def test_killed_while_the_second_supply_is_awaited_it_is_awaited_on() -> None:

@@ -15,6 +15,7 @@ from pmwatchd.core.model import (
     Fencing,
     ProxyResult,
     ProxySource,
+    Reply,
 )
 from pmwatchd.core.orders import Record
 from pmwatchd.errors import ProxyError, WithdrawnError
@@ -85,21 +86,32 @@ class Site:
         self.proxies = Proxies(says)
         self.here = Proxies(says)
         self.catalogue = Catalogue(tell=self.records.append, clock=lambda: self.now)
-        fencing = Fencing(**rules)  # type: ignore[arg-type]  # a test names real fields
+        self.fencing = Fencing(**rules)  # type: ignore[arg-type]  # a test names real fields
         self.agents = FenceAgents(
             agent_dir="/usr/sbin",
-            fencing=lambda: fencing,
             ssh=self.proxies,
             local=self.here,
             catalogue=self.catalogue,
         )
+
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
+        """Run the agent once, within the limits of these rules."""
+        limits = self.fencing.limits(action)
+        return await self.agents.execute(agent, action, proxy, limits=limits, permitted=permitted)
 
     async def ask(
         self, proxy: Candidate = NODE2, action: FenceAction = STATUS, agent: FenceAgent = AGENT
     ) -> bytes:
         """Run the agent once and return what it was told."""
         before = len(self.proxies.told) + len(self.here.told)
-        await self.agents.execute(agent, action, proxy)
+        await self.agents.execute(agent, action, proxy, limits=self.fencing.limits(action))
         told = (self.here if proxy.source is ProxySource.ENGINE else self.proxies).told
         assert len(self.proxies.told) + len(self.here.told) == before + 1
         return told[-1]
@@ -184,7 +196,7 @@ async def test_an_agent_that_was_not_installed_is_asked_again(*, uninstalled: bo
     if uninstalled:
         site.proxies.ends = MISSING
         with pytest.raises(ProxyError, match="cannot be run on node2") as refused:
-            await site.agents.execute(AGENT, STATUS, NODE2)
+            await site.execute(AGENT, STATUS, NODE2)
         assert refused.value.result is ProxyResult.NOT_INSTALLED
         site.proxies.ends = ON
 
@@ -240,7 +252,7 @@ async def test_a_proxy_that_cannot_ask_the_agent_cannot_run_it(
     site = Site(says)
 
     with pytest.raises(ProxyError) as refused:
-        await site.agents.execute(AGENT, OFF, NODE2)
+        await site.execute(AGENT, OFF, NODE2)
 
     expected = says.result if isinstance(says, ProxyError) else ProxyResult.NOT_INSTALLED
     assert refused.value.result is expected
@@ -260,7 +272,7 @@ async def test_what_could_act_on_something_else_than_is_meant_is_the_proxys_fail
     site = Site(says)
 
     with pytest.raises(ProxyError, match="fence_toy is not run on node2"):
-        await site.agents.execute(agent, STATUS, NODE2)
+        await site.execute(agent, STATUS, NODE2)
 
     assert site.proxies.told == []
 
@@ -298,7 +310,7 @@ async def test_an_off_that_is_withdrawn_while_the_agent_describes_itself_is_not_
         asked.append("last look")
         return False
 
-    running = asyncio.create_task(site.agents.execute(AGENT, OFF, NODE2, permitted=permitted))
+    running = asyncio.create_task(site.execute(AGENT, OFF, NODE2, permitted=permitted))
     await site.proxies.came.wait()
     assert asked == []  # not before the agent is known: that may take long
 

@@ -94,7 +94,6 @@ class Daemon:
         self.runner = Runner(
             agents=FenceAgents(
                 agent_dir="/usr/sbin",
-                fencing=lambda: self.rules.fencing,
                 ssh=wire,
                 local=wire,
                 catalogue=Catalogue(tell=self._tell),

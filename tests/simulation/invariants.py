@@ -122,8 +122,9 @@ class Witness:
                 self._ends(self.tracks[order.id])
 
     def _ends(self, track: Track) -> None:
-        """An operation that sent off goes on to on, by one way or the other."""
-        if track.sent_off and not (track.proven_off or track.restoring):
+        """What an operation sent off goes on to on, one way or the other, if its agent is left."""
+        able = track.sent_off & {place_of(a) for a in track.host.power_management.agents}
+        if able and not (track.proven_off or track.restoring):
             self.broke("S4 restoring", f"{track.id} sent off, proved nothing, and ends")
 
     def _saved(self, saved: SaveOperation) -> None:
@@ -234,7 +235,7 @@ class Witness:
         if track.closed_at is not None:
             self.broke("S3", f"{act.action} for {act.operation}, which has ended")
         if execution.action is FenceAction.OFF:
-            track.sent_off = True
+            track.sent_off.add(place)
             self._sends_off(act)
         else:
             self._on_sent[place].add(track.id)
@@ -310,9 +311,8 @@ class Witness:
         """See what everybody is shown: no secret, and no proof twice; a teller of the engine."""
         record = told.record
         for name, value in record.fields.items():
-            shown = value if isinstance(value, str) else str(value)
-            if HUSH in shown:
-                self.broke("secrets", f"{record.event} shows one in {name}: {shown}")
+            if isinstance(value, str | tuple) and HUSH in str(value):
+                self.broke("secrets", f"{record.event} shows one in {name}: {value}")
         if record.event == "fence.off_proven" and record.operation is not None:
             if record.operation in self._told_off:
                 self.broke("S2 twice", f"{record.operation} is told to be proven off once more")

@@ -43,7 +43,7 @@ class Track:
     opened_at: float
     proven_off: bool = False
     restoring: bool = False
-    sent_off: bool = False
+    sent_off: set[Place] = field(default_factory=set)
     wants_on: bool = False
     outcome: Outcome | None = None
     closed_at: float | None = None

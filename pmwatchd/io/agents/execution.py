@@ -10,6 +10,7 @@ that it may echo.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pmwatchd.core import dialect, verdict
 from pmwatchd.core.masking import masked
@@ -19,7 +20,7 @@ from pmwatchd.core.model import (
     Candidate,
     FenceAction,
     FenceAgent,
-    Fencing,
+    Limits,
     PowerStatus,
     ProxyResult,
     ProxySource,
@@ -45,7 +46,6 @@ class FenceAgents:
 
     Args:
         agent_dir: Where ``fence_<type>`` lies, here and on every proxy.
-        fencing: The rules of now; a reload changes the limits.
         ssh: Runs programs on proxies.
         local: Runs programs here, for the proxy ``engine``.
         catalogue: Keeps what agents say of themselves.
@@ -55,13 +55,11 @@ class FenceAgents:
         self,
         *,
         agent_dir: str,
-        fencing: Callable[[], Fencing],
         ssh: Transport,
         local: Transport,
         catalogue: Catalogue,
     ) -> None:
         self._agent_dir = agent_dir
-        self._fencing = fencing
         self._ssh = ssh
         self._local = local
         self._catalogue = catalogue
@@ -72,6 +70,7 @@ class FenceAgents:
         action: FenceAction,
         proxy: Candidate,
         *,
+        limits: Limits,
         permitted: Callable[[], bool] = always,
     ) -> Reply:
         """
@@ -85,40 +84,32 @@ class FenceAgents:
         if reason := dialect.forbidden_type(agent.type):
             raise ValueError(f"agent {agent.name!r}: {reason}")
         try:
-            metadata = await self._described(agent, proxy)
-            return await self._execute(agent, action, proxy, metadata, permitted)
+            metadata = await self._described(agent, proxy, limits)
+            completed = await self._transport(proxy).run(
+                proxy,
+                self._command(agent, limits),
+                dialect.stdin_of(agent, action, metadata),
+                over_s=limits.over_s,
+                permitted=permitted,
+            )
+            return _reply(agent, action, proxy, completed, limit_s=limits.limit_s)
         except ProxyError as error:
             if error.result is ProxyResult.NOT_INSTALLED:
                 self._catalogue.forget(proxy, agent.type)
             raise
 
-    async def _execute(
-        self,
-        agent: FenceAgent,
-        action: FenceAction,
-        proxy: Candidate,
-        metadata: Metadata | None,
-        permitted: Callable[[], bool],
-    ) -> Reply:
-        fencing = self._fencing()
-        limit_s = fencing.limit_s(action)
-        completed = await self._transport(proxy).run(
-            proxy,
-            self._command(agent, limit_s),
-            dialect.stdin_of(agent, action, metadata),
-            over_s=fencing.over_s(action),
-            permitted=permitted,
-        )
-        return _reply(agent, action, proxy, completed, limit_s=limit_s)
-
-    async def _described(self, agent: FenceAgent, proxy: Candidate) -> Metadata | None:
+    async def _described(
+        self, agent: FenceAgent, proxy: Candidate, limits: Limits
+    ) -> Metadata | None:
         """
         What the agent says of itself on *proxy*, or None where it does not.
 
         Raises:
             ProxyError: It is not there, or what is known of it is not enough to run it.
         """
-        metadata = await self._catalogue.look_up(proxy, agent.type, lambda: self._ask(agent, proxy))
+        metadata = await self._catalogue.look_up(
+            proxy, agent.type, lambda: self._ask(agent, proxy, limits)
+        )
         if reason := dialect.unspeakable(agent, metadata):
             reason = f"fence_{agent.type} is not run on {proxy.name}: {reason}"
             raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
@@ -127,7 +118,7 @@ class FenceAgents:
                 self._catalogue.tell_dropped(proxy, agent.type, option)
         return metadata
 
-    async def _ask(self, agent: FenceAgent, proxy: Candidate) -> Metadata:
+    async def _ask(self, agent: FenceAgent, proxy: Candidate, limits: Limits) -> Metadata:
         """
         Let the agent describe itself; it gets no options, so nothing reaches a device.
 
@@ -135,12 +126,13 @@ class FenceAgents:
             MetadataError: It did not, or not in time.
             ProxyError: It is not there.
         """
-        limit_s = min(ASK_LIMIT_S, self._fencing().status_timeout_s)
+        limits = replace(limits, limit_s=min(ASK_LIMIT_S, limits.limit_s))
+        command = [*self._command(agent, limits), "-o", "metadata"]
         completed = await self._transport(proxy).run(
-            proxy, [*self._command(agent, limit_s), "-o", "metadata"], b"", over_s=limit_s + LATE_S
+            proxy, command, b"", over_s=limits.limit_s + LATE_S
         )
         if completed.lost or completed.exit_code in _OUT_OF_TIME:
-            raise MetadataError(f"it printed no metadata within {limit_s:g} s")
+            raise MetadataError(f"it printed no metadata within {limits.limit_s:g} s")
         _check_started(agent, proxy, completed)
         if len(completed.stdout) >= OUTPUT_LIMIT:
             raise MetadataError(f"its metadata is larger than {OUTPUT_LIMIT // 1024} KiB")
@@ -149,10 +141,9 @@ class FenceAgents:
     def _transport(self, proxy: Candidate) -> Transport:
         return self._local if proxy.source is ProxySource.ENGINE else self._ssh
 
-    def _command(self, agent: FenceAgent, limit_s: float) -> list[str]:
-        kill_after = f"{self._fencing().kill_after_s:g}"
+    def _command(self, agent: FenceAgent, limits: Limits) -> list[str]:
         program = f"{self._agent_dir}/fence_{agent.type}"
-        return ["timeout", "-k", kill_after, f"{limit_s:g}", program]
+        return ["timeout", "-k", f"{limits.kill_after_s:g}", f"{limits.limit_s:g}", program]
 
 
 def _check_started(agent: FenceAgent, proxy: Candidate, completed: Completed) -> None:
