@@ -48,8 +48,11 @@ from pmwatchd.core.operation import (
     Recovered,
     Vouched,
 )
-from pmwatchd.core.orders import ProbeHost, Record, Value
+from pmwatchd.core.orders import Order, ProbeHost, Record, ReportNext, Value
 from pmwatchd.core.stage import Stage, Standing, Step
+
+DURABLE_AFTER_S = 0.5
+"""What closes an operation at once waits so long: its opening is durable, or it never was."""
 
 LOOK_AGAIN_S = 1.0
 """Pause between two last looks where the first could not decide."""
@@ -68,8 +71,8 @@ def open_(operation: Operation, fencing: Fencing, now: float) -> Move:
         reason=operation.reason,
         by=operation.by,
     )
-    if operation.vouched is not None:  # is closed at once: not before its opening is durable
-        return Move(operation, (told,))
+    if operation.vouched is not None:
+        return Move(replace(operation, until_at=now + DURABLE_AFTER_S), (told,))
     following = _begin(operation, fencing, now)
     return Move(following.operation, (told, *following.orders))
 
@@ -105,6 +108,9 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
             heard = replace(operation, answered_at=event.at)
             if operation.proven_off_at is None:
                 heard = replace(heard, vouched=None)
+            if heard.phase is Phase.OFF and heard.doubt and event.at > heard.doubt_at:
+                answer = Doubted(heard.doubt, ProbeResult.ALIVE)
+                return _doubted(heard, answer, fencing, now)
             return _recovered(heard, fencing, now)
         case Cancelled() if operation.phase in (Phase.ON, Phase.RESTING):
             return _cancelled(replace(operation, cancelled=event), now)
@@ -179,8 +185,8 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
         move = _on_stage_stands(operation, stage, fencing, now)
         return Move(move.operation, (*orders, *move.orders))
     if stage.seen_off and not operation.doubt:
-        operation, doubt = _doubt(operation, stage)
-        orders = (*orders, doubt)
+        operation, doubts = _doubt(operation, stage, now)
+        orders = (*orders, *doubts)
     if orders:
         return Move(operation, orders)
     match stage.standing:
@@ -230,17 +236,19 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
     ours = event.result is ProbeResult.LOCAL_FAULT
     if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
         reason = "no heartbeat can be sent: a fault of our own"
-        return _give_up(operation, Outcome.CANCELLED, reason, fencing, now)
+        return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)
     if event.held or ours:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
     return _cleared(operation, fencing, now)
 
 
-def _doubt(operation: Operation, stage: Stage) -> tuple[Operation, ProbeHost]:
-    """Send one heartbeat after the first reading of off: who answers it is not off."""
+def _doubt(operation: Operation, stage: Stage, now: float) -> tuple[Operation, tuple[Order, ...]]:
+    """Send one heartbeat after the first reading of off: who answers it, or any, is not off."""
     turn = operation.turn + 1
-    doubting = replace(operation, turn=turn, doubt=turn, stage=replace(stage, turn=turn))
-    return doubting, ProbeHost(host=operation.host, operation=operation.id, turn=turn)
+    stage = replace(stage, turn=turn)
+    doubting = replace(operation, turn=turn, doubt=turn, doubt_at=now, stage=stage)
+    probe = ProbeHost(host=operation.host, operation=operation.id, turn=turn)
+    return doubting, (probe, ReportNext(operation.host.name))
 
 
 def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float) -> Move:

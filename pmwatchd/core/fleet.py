@@ -84,6 +84,7 @@ class Fleet:
                 for silent in event.silent:
                     self._sense(silent.host, silent, now)
             case DeadlineReached():
+                self._answer_queries(now)
                 for name in sorted(name for name, at in self._due_at.items() if at <= now):
                     self._settle(self._machines[name], now)
             case AgentReplied():
@@ -105,6 +106,8 @@ class Fleet:
 
     def next_deadline(self) -> float | None:
         """When ``DeadlineReached`` has something to do, or None."""
+        if any(query.complete for query in self._queries.values()):
+            return -math.inf
         return min(self._due_at.values(), default=None)
 
     # events ------------------------------------------------------------------------------
@@ -144,7 +147,6 @@ class Fleet:
         machine = self._machines.get(event.host)
         if query is not None:
             requests.replied(self._site, query, event, now)
-            self._answer_query(query, machine, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
             operate.fence_step(self._site, machine, event, now)
         elif machine:
@@ -161,17 +163,24 @@ class Fleet:
             query.probed = event.result
             if machine is not None:
                 treatment.overheard(self._site, machine, event, query.host, now)
-            self._answer_query(query, machine, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
             treatment.probed(self._site, machine, event, now)
         if machine is not None:
             self._settle(machine, now)
 
-    def _answer_query(self, query: requests.Query, machine: Machine | None, now: float) -> None:
-        """Answer a person's question when everything that it asked for has come."""
-        if query.complete:
+    def _answer_queries(self, now: float) -> None:
+        """
+        Answer people's questions for which everything has come.
+
+        When time passes, and not as soon as the last reply is taken in: one
+        that came with it may say otherwise.
+        """
+        for query in [query for query in self._queries.values() if query.complete]:
             del self._queries[query.id]
+            machine = self._machines.get(query.host.name)
             self._site.orders.append(requests.conclude(self._site, machine, query, now))
+            if machine is not None:
+                self._settle(machine, now)
 
     def _paused(self, event: ObserverPaused, now: float) -> None:
         self._site.tell("observer.paused", for_s=round(event.for_s, 3))
@@ -216,8 +225,7 @@ class Fleet:
         if machine.host == host and not machine.gone:
             return None
         if machine.gone:  # nobody listened to it meanwhile
-            unheard = ObserverPaused(math.inf)
-            machine.watch = watching.step(host, machine.watch, unheard, now)
+            machine.watch = watching.unheard(host, machine.watch, now)
         machine.host, machine.gone = host, False
         upkeep.redefine(self._site, machine, now)
         return machine

@@ -102,6 +102,11 @@ class Machine:
         return self.host.named(self.missing)
 
     @property
+    def ownerless(self) -> frozenset[str]:
+        """What is missing and no agent of now switches."""
+        return self.missing - self.host.outlets(self.missing_agents)
+
+    @property
     def silent(self) -> bool:
         """Silent beyond its grace period."""
         return isinstance(self.watch, watching.NonResponsive)
@@ -154,7 +159,8 @@ class Machine:
             quiet=self.quiet_until is not None and now < self.quiet_until,
             failures=self.failures,
             left_off=self.left_off,
-            missing=tuple(sorted(self.missing)),
+            # A restart has no time to lose with doubts: what may go off late is read on first.
+            missing=tuple(sorted(self.missing | self.doubtful)),
             miswired=self.miswired,
             maintenance=keeper is not None,
             maintenance_by=keeper.by if keeper else "",

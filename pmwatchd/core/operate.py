@@ -123,7 +123,7 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
     machine.left_off = False
     upkeep.clear(site, machine, Alert.LEFT_OFF)
     found_up = _is_up(machine) and not operation.switched
-    if operation.restoring is None and not found_up:
+    if operation.restoring is None and not found_up and not power.was_on(operation):
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
     keeper = machine.maintenance
@@ -144,10 +144,12 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     _remember_missing(machine, operation, fencing, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):
-            if operation.action is Action.RESTART:
+            if operation.action is Action.RESTART or machine.silent:
                 pause_s = doubled(fencing.retry_min_s, machine.failures, fencing.retry_max_s)
                 machine.failures += 1
                 machine.retry_at = now + pause_s
+        case Outcome.CANCELLED if operation.blind:
+            machine.retry_at = now + fencing.retry_min_s
         case Outcome.CANCELLED if operation.cancelled is not None and _is_gone(machine, operation):
             if _was_off(machine, operation):
                 machine.left_off = True
@@ -194,9 +196,13 @@ def _was_off(machine: Machine, operation: Operation) -> bool:
 
 def _is_gone(machine: Machine, operation: Operation) -> bool:
     """Whether it is down: silent, or off so lately that its silence was not noticed yet."""
+    if operation.proven_on_at is not None:
+        return False
     if not _is_up(machine):
         return True
     off_at = operation.proven_off_at
+    if operation.resumed:  # it answered since this start, and that was after the off
+        return False
     return off_at is not None and (operation.answered_at or off_at) <= off_at
 
 

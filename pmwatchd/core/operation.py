@@ -87,6 +87,7 @@ class Operation:
         unread: Agents whose status no proxy could read while off was tried.
         owed: Agents that earlier operations switched off and did not prove on again.
         doubt: Turn of the heartbeat that follows the first reading of off; 0: none yet.
+        doubt_at: When that was ordered; any answer from then on is one to it.
         doubted: That heartbeat came to an end.
         miswired: That heartbeat was answered: the agents switch another machine.
         vouched: A person's word for the off, where no reading proved it.
@@ -95,6 +96,7 @@ class Operation:
         tried_on: Agents whose turn to be switched on is over, and what they read then.
         found_on: Agents that needed no command to be on.
         cancelled: A person's word; it takes effect when no command is on its way.
+        blind: Given up because of a fault of our own.
         resumed: Continued after a restart; it waits where a new one would end.
         inherited: Executions of a former start that block it, as they were journalled.
     """
@@ -117,6 +119,7 @@ class Operation:
     unread: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
     doubt: int = 0
+    doubt_at: float = 0.0
     doubted: bool = False
     miswired: bool = False
     vouched: Vouched | None = None
@@ -126,6 +129,7 @@ class Operation:
     tried_on: tuple[tuple[str, PowerStatus], ...] = ()
     found_on: frozenset[str] = frozenset()
     retries: int = 0
+    blind: bool = False
     resumed: bool = False
     inherited: Mapping[str, object] = field(default_factory=dict)
     cancelled: Cancelled | None = None

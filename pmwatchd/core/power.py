@@ -63,6 +63,13 @@ def is_on(operation: Operation) -> bool:
     return all(ended.get(name) is PowerStatus.UNKNOWN and name not in off for name in chassis)
 
 
+def was_on(operation: Operation) -> bool:
+    """Whether the host had power before this operation, which never proved the contrary."""
+    chassis = operation.on & _names(operation, Switches.CHASSIS)
+    deciding = chassis or operation.on
+    return operation.proven_off_at is None and bool(deciding & operation.found_on)
+
+
 def missing(operation: Operation) -> frozenset[str]:
     """Return the agents that should be on and are not proven so."""
     failed = {name for name, power in operation.tried_on if power is not PowerStatus.ON}

@@ -109,7 +109,11 @@ def cancel(site: Site, machine: Machine, event: CancelRequested, now: float) -> 
     if machine.retry_at is not None:
         machine.retry_at = None
         return Answer(event.request, Accepted())
-    reason = f"{machine.name} has no operation and no backoff to cancel"
+    if machine.ownerless:
+        machine.missing -= machine.ownerless
+        upkeep.mended(site, machine, now)
+        return Answer(event.request, Accepted())
+    reason = f"{machine.name} has no operation, no backoff and no lost outlet to cancel"
     return Answer(event.request, Refused(type="nothing-to-cancel", reason=reason))
 
 
@@ -211,7 +215,7 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
         machine.missing -= query.host.outlets(on)
-        if not machine.missing_agents:
+        if not machine.missing:
             upkeep.mended(site, machine, now)
         if on == set(query.power):
             machine.left_off = False

@@ -353,3 +353,12 @@ class Scene:
         view = self.fleet.host(name)
         assert view is not None
         return {str(alert.name) for alert in view.alerts}
+
+
+def hung(*agents: FenceAgent, rules: Rules = RULES) -> Scene:
+    """A host with two supplies hangs, and will hang again when it boots."""
+    scene = Scene(host("node7", *(agents or (agent("a"), agent("b")))), rules=rules)
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    return scene

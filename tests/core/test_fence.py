@@ -23,6 +23,7 @@ from pmwatchd.core.model import (
     PowerStatus,
     ProbeResult,
     ProxyResult,
+    ProxySource,
     Reply,
     Try,
 )
@@ -241,11 +242,11 @@ def test_an_off_that_one_proxy_carried_out_and_the_next_one_withdrew_is_brought_
     def reply(order: RunAgent, switch: Switch) -> Reply:
         if order.action is not FenceAction.OFF:
             return ordinary(order, switch)
-        tries = ()
+        tries: tuple[Try, ...] = ()
         if order.agent.name == "a":  # its session dropped after the outlet had switched
             switch.power = OFF
             ok = ProxyResult.OK
-            tries = (Try(proxy="p1", source="dc", result=ok, answer=AgentResult.ERROR),)
+            tries = (Try(proxy="p1", source=ProxySource.DC, result=ok, answer=AgentResult.ERROR),)
         return Reply(result=AgentResult.WITHDRAWN, tries=tries)
 
     scene._reply = reply  # type: ignore[method-assign]

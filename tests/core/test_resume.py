@@ -171,6 +171,17 @@ def test_a_person_may_give_up_an_operation_that_no_agent_can_carry_on() -> None:
     assert "left_off" in scene.alerts()
 
 
+def test_a_host_that_answers_is_not_left_off_by_giving_up_its_operation() -> None:
+    scene = left_without_agents()
+    scene.alive["node7"] = True
+    scene.run(10)
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="it is up"))
+
+    assert scene.saved["op_1_1"].outcome is Outcome.CANCELLED
+    assert "left_off" not in scene.alerts()
+    assert scene.status() == "up"
+
+
 def test_what_was_switched_off_is_brought_back_by_agents_of_another_name() -> None:
     before = dying()
     before.until("fence.off_proven")
@@ -194,7 +205,7 @@ def test_what_no_agent_switches_now_is_remembered_until_one_does() -> None:
     scene.run(100)
 
     assert scene.switches["node7", "bmc"].power is PowerStatus.ON
-    assert scene.memories["node7"].missing == ()
+    assert not scene.memories["node7"].missing
 
 
 def test_restoring_ends_when_no_agent_switches_what_was_switched_off_and_nothing_is_forgotten() -> (
@@ -326,6 +337,22 @@ def test_a_restoring_operation_goes_on_restoring() -> None:
     assert scene.outcomes() == ["failed"]
 
 
+def test_restoring_goes_on_with_agents_of_another_name() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    before.until("fence.restoring")
+    for old, new in (("a", "left"), ("b", "right")):
+        before.switches["node7", new] = before.switches["node7", old]
+    before.switches["node7", "left"].stuck = set()
+    renamed = agent("left", address="a.mgmt"), agent("right", address="b.mgmt")
+    scene = Scene(host("node7", *renamed), after=before, at=before.now + 60.0)
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["failed"]
+    assert scene.switches["node7", "left"].power is PowerStatus.ON
+
+
 def test_a_partial_off_is_told_again_after_a_restart() -> None:
     before = dying(agent("a"), agent("b"))
     before.switches["node7", "a"].stuck = {FenceAction.ON}
@@ -359,7 +386,6 @@ def test_a_persons_word_is_void_when_the_host_answers_before_it_takes_effect() -
     before = dying()
     before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
     before.until("fence.intended")
-    before.run(1)
     before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
     scene = Scene(NODE, after=before, at=before.now + 1.0)
     scene.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))

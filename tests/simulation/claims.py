@@ -126,7 +126,7 @@ class Claims:
         for agent, read_at in last:
             switch = self.switch_of(agent)
             misled = self.misled(track.host, agent, since_at=track.opened_at)
-            if misled or switch.changed_at >= read_at or self._is_stale(agent, switch):
+            if misled or switch.changed_at >= read_at or self._was_stale(agent, read_at):
                 lying = True
             elif switch.on:
                 self._broke("S2", f"{track.id} claims off, {switch.name} is on")
@@ -144,5 +144,5 @@ class Claims:
         rewired_at = self.iron.devices[agent.device].rewired_at
         return self.switch_of(agent).machine.name != host.name or rewired_at >= since_at
 
-    def _is_stale(self, agent: FenceAgent, switch: Switch) -> bool:
-        return self._world.now < switch.changed_at + self.iron.devices[agent.device].stale_s
+    def _was_stale(self, agent: FenceAgent, read_at: float) -> bool:
+        return read_at < self.switch_of(agent).changed_at + self.iron.devices[agent.device].stale_s

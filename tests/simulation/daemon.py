@@ -59,8 +59,11 @@ class _SeenFleet(Fleet):
     """The fleet, with every order seen at the instant it is given."""
 
     seen: Callable[[list[Order]], None]
+    counts: Callable[[Mapping[str, Host]], None]
 
     def step(self, event: Event, now: float) -> list[Order]:
+        if isinstance(event, InventoryLoaded):
+            self.counts(event.hosts)
         orders = super().step(event, now)
         if orders:
             self.seen(orders)
@@ -112,6 +115,7 @@ class Daemon:
             load=lambda: self.runner.running,
         )
         self.fleet.seen = around.witness.ordered
+        self.fleet.counts = around.witness.inventory
         self.engine = Engine(
             fleet=self.fleet,
             journal=Journal(around.disk, life, around.story),
@@ -130,7 +134,6 @@ class Daemon:
     def load(self, hosts: Mapping[str, Host]) -> None:
         """Take in an inventory, at start or by a reload."""
         self.hosts = dict(hosts)
-        self._around.witness.inventory(hosts)
         self.ears.watch(hosts)
         self.engine.put(InventoryLoaded(dict(hosts), self.rules))
 

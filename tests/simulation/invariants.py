@@ -147,7 +147,9 @@ class Witness:
                 self.broke("one operation per host", f"{saved.id} beside {others} of {saved.host}")
         if saved.outcome is not None and track.closed_at is None:
             track.outcome, track.closed_at = saved.outcome, self._world.now
-            if saved.outcome is Outcome.FAILED and saved.cause is Cause.AUTOMATIC:
+            # One that only switched on delays nothing where the host was not silent for long.
+            wanted_off = saved.cause is Cause.AUTOMATIC and saved.action is Action.RESTART
+            if saved.outcome is Outcome.FAILED and wanted_off:
                 self.life.failed_at[saved.host] = self._world.now
 
     def _may_begin_with_on(self, track: Track) -> bool:
@@ -300,7 +302,11 @@ class Witness:
         if told.fields["alert"] != Alert.MISWIRED:
             return
         since_at = track.opened_at
-        for agent in track.host.power_management.agents:
+        agents = track.host.power_management.agents
+        switches = {self.claims.switch_of(agent) for agent in agents}
+        if not self.claims.iron.machines[track.host.name].hangs_on(switches):
+            return  # a supply that the inventory of now does not name keeps it alive
+        for agent in agents:
             switch = self.claims.switch_of(agent)
             came_back = switch.on and switch.changed_at > since_at  # by itself: no on was sent yet
             if came_back or self.claims.misled(track.host, agent, since_at=since_at):

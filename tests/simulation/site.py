@@ -30,11 +30,11 @@ from tests.simulation.truth import Violation
 from tests.simulation.wallclock import Calendar
 from tests.simulation.wiring import Wiring
 
-STORM_S = 300.0
+STORM_S = 200.0
 CALM_S = 900.0
 """After the storm all is well for so long at most; a site that is well earlier ends its run."""
 
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 20.0
 
 
 @dataclass(slots=True)
