@@ -39,6 +39,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.core.operation import (
     Cancelled,
+    Contradicted,
     Doubted,
     FenceEvent,
     Looked,
@@ -103,11 +104,13 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
             return _go_on(replace(operation, vouched=event), fencing, now)
         case DeadlineReached():
             return _ticked(operation, fencing, now)
-        case Recovered():
-            # No word stands against an answer that came before it took effect.
+        case Contradicted() if operation.vouched is not None:
+            return _void(operation, Outcome.CANCELLED, f"agent {event.agent} reads on", now)
+        case Recovered() if operation.vouched is not None and operation.proven_off_at is None:
             heard = replace(operation, answered_at=event.at)
-            if operation.proven_off_at is None:
-                heard = replace(heard, vouched=None)
+            return _void(heard, Outcome.RECOVERED, "the host answers", now)
+        case Recovered():
+            heard = replace(operation, answered_at=event.at)
             if heard.phase is Phase.OFF and heard.doubt and event.at > heard.doubt_at:
                 answer = Doubted(heard.doubt, ProbeResult.ALIVE)
                 return _doubted(heard, answer, fencing, now)
@@ -272,6 +275,15 @@ def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float)
     )
     move = _give_up(operation, Outcome.FAILED, reason, fencing, now)
     return Move(move.operation, (told, *move.orders))
+
+
+def _void(operation: Operation, outcome: Outcome, reason: str, now: float) -> Move:
+    """No word stands against what was heard or read before it took effect."""
+    if operation.proven_off_at is not None:
+        return Move(operation)
+    if operation.word_only:
+        return _close(operation, outcome, now, reason=reason)
+    return Move(replace(operation, vouched=None))
 
 
 def _off_vouched(operation: Operation, word: Vouched, fencing: Fencing, now: float) -> Move:

@@ -35,8 +35,8 @@ from pmwatchd.core.events import (
     VouchRequested,
 )
 from pmwatchd.core.machine import Machine, recall
-from pmwatchd.core.model import Alert, FenceAction, Host
-from pmwatchd.core.operation import Operation
+from pmwatchd.core.model import Alert, FenceAction, Host, PowerStatus
+from pmwatchd.core.operation import Contradicted, Operation
 from pmwatchd.core.orders import Answer, HoldDevice, Order, Refused, SaveHost, SaveOperation
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
@@ -116,7 +116,7 @@ class Fleet:
         machine = self._machines.get(name)
         if machine is not None:
             treatment.sensed(self._site, machine, sign, now)
-            self._settle(machine, now)
+            self._due_at[name] = now  # not yet: an answer to come may stop what is due
 
     def _settle(self, machine: Machine, now: float) -> None:
         """Let time pass for one machine, save what changed, and note when it is due again."""
@@ -145,6 +145,8 @@ class Fleet:
     def _replied(self, event: AgentReplied, now: float) -> None:
         query = self._queries.get(event.operation)
         machine = self._machines.get(event.host)
+        if machine is not None and event.reply.power is PowerStatus.ON:
+            operate.fence_step(self._site, machine, Contradicted(event.agent), now)
         if query is not None:
             requests.replied(self._site, query, event, now)
         elif machine and machine.operation and machine.operation.id == event.operation:

@@ -35,6 +35,7 @@ def open_operation(
         opened_at=now,
         owed=machine.missing_agents,
         vouched=vouched,
+        word_only=vouched is not None,
     )
     machine.operation = operation
     _move(site, machine, fence.open_(operation, site.rules.fencing, now), now)
@@ -123,7 +124,7 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
     machine.left_off = False
     upkeep.clear(site, machine, Alert.LEFT_OFF)
     found_up = _is_up(machine) and not operation.switched
-    if operation.restoring is None and not found_up and not power.was_on(operation):
+    if operation.restoring is None and not found_up and not _completes(operation):
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
     keeper = machine.maintenance
@@ -163,7 +164,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             upkeep.clear(site, machine, Alert.UNFENCED)
             reason = operation.reason or "power off"
             upkeep.keep_off(site, machine, by=operation.by, reason=reason, now=now)
-        case Outcome.DONE | Outcome.DEGRADED:
+        case Outcome.DONE | Outcome.DEGRADED if not _completes(operation):
             machine.failures, machine.retry_at = 0, None
             upkeep.clear(site, machine, Alert.UNFENCED)
         case _:
@@ -186,6 +187,11 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
     machine.doubtful = host.outlets(in_vain)
     machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
+
+
+def _completes(operation: Operation) -> bool:
+    """Whether it only completed the power of a host that had some: no excuse for its silence."""
+    return operation.cause is Cause.AUTOMATIC and power.was_on(operation)
 
 
 def _was_off(machine: Machine, operation: Operation) -> bool:

@@ -56,6 +56,13 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradicted:
+    """An agent of the host was read on, whoever asked it."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """The host answered a heartbeat."""
 
@@ -70,7 +77,16 @@ class Cancelled:
     reason: str
 
 
-FenceEvent = AgentReplied | DeadlineReached | Looked | Doubted | Vouched | Recovered | Cancelled
+FenceEvent = (
+    AgentReplied
+    | DeadlineReached
+    | Looked
+    | Doubted
+    | Vouched
+    | Contradicted
+    | Recovered
+    | Cancelled
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +107,7 @@ class Operation:
         doubted: That heartbeat came to an end.
         miswired: That heartbeat was answered: the agents switch another machine.
         vouched: A person's word for the off, where no reading proved it.
+        word_only: It was opened for that word, and sends no command.
         proven_off_at: When the off was proven; None: it was not.
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
@@ -123,6 +140,7 @@ class Operation:
     doubted: bool = False
     miswired: bool = False
     vouched: Vouched | None = None
+    word_only: bool = False
     proven_off_at: float | None = None
     proven_on_at: float | None = None
     restoring: Outcome | None = None

@@ -199,8 +199,9 @@ class Scene:
     # events ------------------------------------------------------------------------------
 
     def put(self, event: Event) -> list[Order]:
-        """Step the fleet and carry out what it orders."""
+        """Step the fleet by one pass, as the engine does, and carry out what it orders."""
         orders = self.fleet.step(event, self.now)
+        orders += self.fleet.step(DeadlineReached(), self.now)
         self.orders += orders
         for order in orders:
             self._obey(order)

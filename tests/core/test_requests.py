@@ -662,10 +662,45 @@ def test_a_word_is_judged_by_everything_that_came_with_the_last_reply() -> None:
     scene.put(HostProbed("node7", "query_77", 0, ProbeResult.SILENT))
     lost = Reply(result=AgentResult.UNREACHABLE)
     on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
-    scene.put(AgentReplied("node7", "query_77", 0, "bmc", FenceAction.STATUS, lost))
+    last = AgentReplied("node7", "query_77", 0, "bmc", FenceAction.STATUS, lost)
+    scene.fleet.step(last, scene.now)  # and in the same pass:
     scene.put(AgentReplied("node7", "op_1_1", 2, "bmc", FenceAction.STATUS, on))
-    scene.run(1)
     refused = scene.answers[77]
 
     assert isinstance(refused, Refused)
     assert refused.type == "agent-reads-on"
+
+
+def test_a_word_that_has_taken_effect_is_not_void_because_power_came_back() -> None:
+    scene = unreadable()
+    assert vouch(scene) == Accepted(operation="op_1_1")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_word_that_an_agent_contradicts_before_it_takes_effect_ends_as_cancelled() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(0.2)
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    scene.put(AgentReplied("node7", "query_9", 0, "bmc", FenceAction.STATUS, on))
+    scene.run(1)
+
+    assert scene.outcomes() == ["failed", "cancelled"]
+    assert scene.status() != "maintenance"
+
+
+def test_a_word_for_a_running_operation_that_is_void_lets_it_go_on() -> None:
+    scene = up(agent())
+    scene.kill()
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.until("fence.intended")
+    scene.put(HostProbed("node7", "nothing", 0, ProbeResult.SILENT))
+    scene.fleet.step(VouchRequested(request=77, host="node7", by="ann", reason="x"), scene.now)
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]

@@ -304,7 +304,7 @@ class Witness:
         since_at = track.opened_at
         agents = track.host.power_management.agents
         switches = {self.claims.switch_of(agent) for agent in agents}
-        if not self.claims.iron.machines[track.host.name].hangs_on(switches):
+        if any(feed not in switches for feed in self.claims.iron.machines[track.host.name].feeds):
             return  # a supply that the inventory of now does not name keeps it alive
         for agent in agents:
             switch = self.claims.switch_of(agent)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,8 @@ class People:
         self._offs: dict[str, str] = {}
         self._vouched_at: dict[str, float] = {}
         self._words: Counter[str] = Counter()
+        self._numbers = count()
+        self._ended: dict[str, int] = {}
         self.wants_off: set[str] = set()
 
     def maintains(self, host: str) -> bool:
@@ -117,11 +120,16 @@ class People:
     def maintain(self, host: str, for_s: float | None) -> None:
         """Ask for maintenance."""
         now, wall = self._site.world.now, self._site.calendar.wall()
+        asked = next(self._numbers)
         self._words[host] += 1  # one that cannot be journalled is refused, and holds for now
         expires_at = None if for_s is None else wall + timedelta(seconds=for_s)
 
         def answered(answer: Answer) -> None:
-            if isinstance(answer, Accepted):
+            # "It holds now, and a restart would forget it": it replaces what was promised before.
+            holds_now = isinstance(answer, Refused) and "it holds now" in answer.reason
+            if self._ended.get(host, -1) > asked:
+                return  # its end was asked for before this was answered
+            if isinstance(answer, Accepted) or (holds_now and host in self._kept):
                 self._kept[host] = _Promise(now + (for_s or 1e9), expires_at)
 
         self._ask(
@@ -140,6 +148,7 @@ class People:
     def release(self, host: str) -> None:
         """Ask to end a maintenance."""
         self._released(host)
+        self._ended[host] = next(self._numbers)
         self._ask(
             f"maintenance end {host}",
             lambda number: MaintenanceEndRequested(request=number, host=host, by="cid"),
