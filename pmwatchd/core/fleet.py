@@ -9,7 +9,6 @@ are looked at when time passes, and only when they are due.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
@@ -106,8 +105,6 @@ class Fleet:
 
     def next_deadline(self) -> float | None:
         """When ``DeadlineReached`` has something to do, or None."""
-        if any(query.complete for query in self._queries.values()):
-            return -math.inf
         return min(self._due_at.values(), default=None)
 
     # events ------------------------------------------------------------------------------
