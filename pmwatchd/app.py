@@ -38,6 +38,7 @@ from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.heartbeat import Scheduler
 from pmwatchd.io.journal import SqliteJournal
 from pmwatchd.io.local import LocalTransport
+from pmwatchd.io.names import SystemNames
 from pmwatchd.io.ssh import SshOptions, SshTransport
 from pmwatchd.io.systemd import Notifier, listens_to_journal
 from pmwatchd.observe import log
@@ -160,6 +161,7 @@ class Daemon:
         self._engine: Engine | None = None
         self._metrics = Metrics(self._registry, lambda: self._engine, per_host=per_host)
         self._stream = EventStream()
+        self._names = SystemNames(clock=self._clock.now)
 
     async def run(self, *, accept_empty_journal: bool = False) -> None:
         """Build, run until a signal, and end cleanly: open operations stay in the journal."""
@@ -169,6 +171,7 @@ class Daemon:
         )
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(journal.close)
+            stack.callback(self._names.close)
             options = _ssh_options(self._configuration.settings)
             ssh = SshTransport(options, meter=self._metrics, tell=self._tell)
             stack.push_async_callback(ssh.close)
@@ -192,7 +195,6 @@ class Daemon:
         runner = Runner(
             agents=FenceAgents(
                 agent_dir=agent_dir,
-                fencing=lambda: inventory.now.rules.fencing,
                 ssh=ssh,
                 local=LocalTransport(agent_dir),
                 catalogue=Catalogue(tell=self._tell),
@@ -200,6 +202,7 @@ class Daemon:
             inbox=inbox,
             prober=scheduler,
             clock=self._clock.now,
+            names=self._names,
         )
         fleet = Fleet(
             epoch=remembered.epoch,

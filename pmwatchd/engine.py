@@ -18,6 +18,7 @@ from pmwatchd.core.events import (
     DeadlineReached,
     Event,
     HeartbeatsHeard,
+    InventoryLoaded,
     JournalFailed,
     JournalRecovered,
     ObserverPaused,
@@ -175,8 +176,7 @@ class Engine:
         timer.cancel()
         self._arrived.clear()
         events, self._inbox = self._inbox, []
-        # An answer that lies in the inbox already is heard before anything that it may stop.
-        events.sort(key=lambda event: not isinstance(event, HeartbeatsHeard))
+        events = _answers_first(events)
         self._looked_at = self._clock.now()
         # since the last look, not since this wait began: a pause likes to hit the commit
         self._lag_s = max(0.0, self._looked_at - looked_at - PASS_EVERY_S)
@@ -338,6 +338,23 @@ class Engine:
             oldest_open_at=self.wall_of(min(open_at)) if open_at else None,
             loop_lag_s=self._lag_s,
         )
+
+
+def _answers_first(events: list[Event | Record]) -> list[Event | Record]:
+    """
+    Hear an answer that lies in the inbox before anything that it may stop.
+
+    But not across a change of the inventory: an answer of a new host is not
+    lost, and none of an old definition counts for a new one.
+    """
+    loads = itertools.accumulate(isinstance(event, InventoryLoaded) for event in events)
+    first = (InventoryLoaded, HeartbeatsHeard)
+    ranked = [
+        (load, not isinstance(event, first), event)
+        for load, event in zip(loads, events, strict=True)
+    ]
+    ranked.sort(key=lambda one: one[:2])
+    return [event for *_, event in ranked]
 
 
 def _without(entries: Sequence[Entry], unopened: frozenset[str]) -> list[Entry]:

@@ -11,6 +11,7 @@ Everything that is expected to go wrong, as one tree.
     |   +-- JournalCorruptError    SQLite cannot read it
     |   +-- JournalUnwritableError a commit failed: disk full, read-only ...
     +-- ProxyError             a proxy could not run the agent; carries how (ProxyResult)
+    +-- WithdrawnError         a command is not permitted any more; nothing reached the device
     +-- ClientError            the command line could not do what was asked; carries the exit code
 
 A wrong password of a BMC or a silent host is no error: it is a fact, and the
@@ -99,6 +100,10 @@ class ProxyError(PmwatchdError):
         self.result = result
         self.reason = reason
         super().__init__(reason)
+
+
+class WithdrawnError(PmwatchdError):
+    """What permitted a command does not hold any more; nothing reached the device."""
 
 
 class ClientError(PmwatchdError):

@@ -19,6 +19,7 @@ from pmwatchd.core.model import (
     FenceAction,
     FenceAgent,
     Host,
+    Limits,
     Opinion,
     ProbeResult,
     Reply,
@@ -39,6 +40,14 @@ Row = Mapping[str, object]
 
 # How much of each stream a transport keeps, in bytes; the rest is read and dropped.
 OUTPUT_LIMIT = 64 * 1024
+
+# How long a transport still listens to what a program that has ended left behind.
+DRAIN_S = 0.5
+
+
+def always() -> bool:
+    """Permit everything."""
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,15 +119,39 @@ class Journal(Protocol):
 class Agents(Protocol):
     """Executes one agent on one machine."""
 
-    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        limits: Limits,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
         """
         Run the agent and return only when the execution is certainly over.
 
         A time-out or a lost connection waits until the proxy's ``timeout``
         must have ended the process, and comes back as an uncertain reply.
+        *permitted* is asked at the last moment before the agent is told
+        anything: getting there may have taken long.
 
         Raises:
             ProxyError: The proxy could not run it; nothing reached the device.
+            WithdrawnError: It was not permitted any more; nothing reached the device.
+        """
+        ...
+
+
+class Names(Protocol):
+    """Knows the addresses behind names."""
+
+    async def addresses(self, name: str, *, within_s: float | None) -> frozenset[str]:
+        """
+        All addresses of *name* as they were last known; none where that never succeeded.
+
+        Waits only while nothing is known, and no longer than *within_s*
+        seconds after the look-up began, or until it ends.
         """
         ...
 
@@ -212,16 +245,24 @@ class Transport(Protocol):
     """Runs a program on a machine: over SSH, or here."""
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         """
         Run *argv* with *stdin*, written only after its start was confirmed.
 
         Returns when the program ended, or, when the connection is lost or it
         does not end, *over_s* seconds after the confirmation of its start.
+        What the program left behind is listened to for ``DRAIN_S`` at most.
 
         Raises:
             ProxyError: It was not started.
+            WithdrawnError: It was not *permitted* any more; nothing of *stdin* was written.
         """
         ...
 

@@ -16,16 +16,12 @@ from pmwatchd.core.events import AgentReplied, Event, HostProbed
 from pmwatchd.core.model import AgentResult, Candidate, FenceAction, ProxyResult, Reply, Try
 from pmwatchd.core.orders import Act, HoldDevice, ProbeHost, ReportNext, RunAgent
 from pmwatchd.core.verdict import given_up, walks_on
-from pmwatchd.devices import DeviceQueue
-from pmwatchd.errors import ProxyError
-from pmwatchd.ports import Agents, Prober
+from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.ports import Agents, Names, Prober
 
 LOOK_GOOD_FOR_S = 10.0
 """An ``off`` that had to wait longer than this since its last look is not sent."""
-
-
-class _WithdrawnError(Exception):
-    """An ``off`` is not sent any more."""
 
 
 class Runner:
@@ -38,6 +34,7 @@ class Runner:
         prober: Asks a host for a sign of life.
         clock: Seconds, monotonic.
         sleep: Waits so many seconds of that clock.
+        names: Tells whether two devices are one; without it they go by their text only.
     """
 
     def __init__(
@@ -48,12 +45,13 @@ class Runner:
         prober: Prober,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        names: Names | None = None,
     ) -> None:
         self._agents = agents
         self._inbox = inbox
         self._prober = prober
         self._clock = clock
-        self._devices = DeviceQueue(clock=clock, sleep=sleep)
+        self._devices = DeviceQueue(names=names or TextOnly(), clock=clock, sleep=sleep)
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
         self._executions: set[asyncio.Task[None]] = set()
@@ -90,7 +88,11 @@ class Runner:
             case ProbeHost():
                 self._group.create_task(self._probe(act))
             case HoldDevice():
-                self._devices.hold(act.agent.device, until_at=self._clock() + act.for_s)
+                until_at = self._clock() + act.for_s
+                self._devices.hold(act.device, until_at=until_at)
+                if goes_by_name(act.device):
+                    hold = self._devices.hold_addresses(act.device, until_at=until_at)
+                    self._group.create_task(hold)
             case ReportNext():
                 self._prober.report_next(act.host)
 
@@ -144,7 +146,7 @@ class Runner:
         for proxy in act.chain:
             try:
                 reply = await self._execute(act, proxy)
-            except _WithdrawnError:
+            except WithdrawnError:
                 text = "the host has answered, or the last look is too old"
                 return Reply(result=AgentResult.WITHDRAWN, tries=tuple(tries), text=text)
             except ProxyError as error:
@@ -170,11 +172,17 @@ class Runner:
             urgent=act.action is not FenceAction.STATUS,
             interval_s=agent.min_command_interval_s,
         ):
-            if not self._still_permitted(act):
-                raise _WithdrawnError
+            if not self._still_permitted(act):  # do not even begin
+                raise WithdrawnError
             self._running[proxy.name] += 1
             try:
-                return await self._agents.execute(agent, act.action, proxy)
+                return await self._agents.execute(
+                    agent,
+                    act.action,
+                    proxy,
+                    limits=act.limits,
+                    permitted=lambda: self._still_permitted(act),
+                )
             finally:
                 self._running[proxy.name] -= 1
                 if not self._running[proxy.name]:

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from pmwatchd.devices import DeviceQueue
+from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
 
 DEVICE = "10.0.0.1:623"
 
@@ -33,12 +33,28 @@ class Time:
                 event.set()
 
 
+class Book:
+    """Names and their addresses; a look-up of a slow one ends when the test says so."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, set[str]] = {}
+        self.asked: list[tuple[str, float | None]] = []
+        self.answers = asyncio.Event()
+        self.answers.set()
+
+    async def addresses(self, name: str, *, within_s: float | None) -> frozenset[str]:
+        self.asked.append((name, within_s))
+        await self.answers.wait()
+        return frozenset(self.entries.get(name, ()))
+
+
 class Bench:
     """Callers of one queue, and what happened in which order."""
 
     def __init__(self) -> None:
         self.time = Time()
-        self.queue = DeviceQueue(clock=self.time.clock, sleep=self.time.sleep)
+        self.book = Book()
+        self.queue = DeviceQueue(names=self.book, clock=self.time.clock, sleep=self.time.sleep)
         self.story: list[str] = []
         self._release: dict[str, asyncio.Event] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -179,3 +195,139 @@ async def test_a_device_where_a_former_start_may_still_be_at_work_gives_no_turn(
     await bench.at(40.0)
 
     assert bench.story == ["+first"]
+
+
+async def test_a_name_and_the_address_behind_it_are_one_device(bench: Bench) -> None:
+    bench.book.entries = {"bmc7": {"10.0.0.1"}}
+    await bench.call("by name", device="bmc7:623")
+    await bench.call("by address", device="10.0.0.1:623")
+    await bench.call("another port", device="10.0.0.1:443")
+    assert bench.story == ["+by name", "+another port"]
+
+    await bench.end("by name")
+    await bench.call("by name again", device="bmc7:623")
+    assert bench.story[2:] == ["-by name", "+by address"]
+
+    await bench.end("by address")
+    assert bench.story[-1] == "+by name again"
+
+
+async def test_two_names_with_one_address_in_common_are_one_device(bench: Bench) -> None:
+    bench.book.entries = {"pdu-a": {"10.0.0.1", "10.0.0.2"}, "pdu-b": {"10.0.0.2", "10.0.0.3"}}
+    await bench.call("a", device="pdu-a:161")
+    await bench.call("b", device="pdu-b:161")
+    assert bench.story == ["+a"]
+
+    await bench.end("a")
+    assert bench.story[-1] == "+b"
+
+
+async def test_a_name_without_known_addresses_counts_by_its_text(bench: Bench) -> None:
+    await bench.call("first", device="bmc7:623")
+    await bench.call("second", device="bmc7:623")
+    await bench.call("other", device="bmc8:623")
+
+    assert bench.story == ["+first", "+other"]
+
+
+async def test_a_literal_address_is_looked_up_nowhere_and_its_spellings_are_one_device(
+    bench: Bench,
+) -> None:
+    await bench.call("first", device="fd00::a:623")
+    await bench.call("second", device="fd00:0:0:0:0:0:0:a:623")
+    await bench.call("v4", device="10.0.0.1:")
+    await bench.call("mapped", device="::ffff:10.0.0.1:")
+
+    assert bench.story == ["+first", "+v4"]
+    assert bench.book.asked == []
+    assert not goes_by_name("10.0.0.1:623")
+    assert goes_by_name("bmc7:623")
+
+
+async def test_a_turn_lets_a_look_up_take_a_second_at_most(bench: Bench) -> None:
+    await bench.call("off", device="bmc7:623", urgent=True)
+
+    assert bench.book.asked == [("bmc7", 1.0)]
+
+
+async def test_turns_at_devices_that_overlap_come_to_an_end_off_before_polls(bench: Bench) -> None:
+    bench.book.entries = {"ab": {"10.0.0.1", "10.0.0.2"}, "bc": {"10.0.0.2", "10.0.0.3"}}
+    bench.book.entries["ca"] = {"10.0.0.3", "10.0.0.1"}
+    await bench.call("b", device="10.0.0.2:623")
+    for name in ("ab", "bc", "ca"):
+        await bench.call(f"poll {name}", device=f"{name}:623")
+    for name in ("ca", "bc", "ab"):
+        await bench.call(f"off {name}", device=f"{name}:623", urgent=True)
+    # nobody keeps a part while the rest is busy, and what goes first keeps its place
+    assert bench.story == ["+b", "+off ca"]
+
+    for name in ("off ca", "b", "off bc", "off ab", "poll ab", "poll bc", "poll ca"):
+        await bench.end(name)
+    started = [word for word in bench.story if word.startswith("+")]
+    assert started[2:] == ["+off bc", "+off ab", "+poll ab", "+poll bc", "+poll ca"]
+
+
+async def test_the_interval_counts_whatever_the_device_was_called(bench: Bench) -> None:
+    bench.book.entries = {"bmc7": {"10.0.0.1"}}
+    await bench.call("first", device="bmc7:623")
+    await bench.end("first")
+    await bench.call("second", device="10.0.0.1:623", interval_s=2.0)
+    assert bench.story == ["+first", "-first"]
+
+    await bench.at(2.0)
+    assert bench.story[-1] == "+second"
+
+
+async def test_a_caller_cancelled_while_it_waits_for_one_of_its_addresses_blocks_none(
+    bench: Bench,
+) -> None:
+    bench.book.entries = {"bmc7": {"10.0.0.1", "10.0.0.2"}}
+    await bench.call("busy", device="10.0.0.1:623")
+    await bench.call("both", device="bmc7:623")
+    await bench.call("free", device="10.0.0.2:623")
+    assert bench.story == ["+busy"]
+
+    await bench.cancel("both")
+    assert bench.story == ["+busy", "+free"]
+
+
+async def test_a_hold_counts_for_every_address_as_soon_as_it_is_known(bench: Bench) -> None:
+    bench.book.entries = {"bmc7": {"10.0.0.1", "fd00::1"}}
+    bench.book.answers.clear()
+    bench.queue.hold("bmc7:623", until_at=40.0)
+    holding = asyncio.create_task(bench.queue.hold_addresses("bmc7:623", until_at=40.0))
+    await bench.settle()
+    assert bench.book.asked == [("bmc7", None)]  # however long it takes
+
+    bench.book.answers.set()
+    await holding
+    await bench.call("v4", device="10.0.0.1:623")
+    await bench.call("v6", device="fd00::1:623")
+    await bench.call("name", device="bmc7:623")
+    await bench.at(39.9)
+    assert bench.story == []
+
+    await bench.at(40.0)
+    await bench.end("v4")
+    await bench.end("v6")
+    assert bench.story == ["+v4", "+v6", "-v4", "-v6", "+name"]
+
+
+async def test_a_hold_of_an_address_counts_for_all_its_spellings(bench: Bench) -> None:
+    bench.queue.hold("fd00:0:0:0:0:0:0:1:623", until_at=40.0)
+    await bench.call("first", device="fd00::1:623")
+
+    assert bench.story == []
+
+
+async def test_a_hold_by_name_counts_at_once(bench: Bench) -> None:
+    bench.queue.hold("bmc7:623", until_at=40.0)
+    await bench.call("first", device="bmc7:623")
+    assert bench.story == []
+
+    await bench.at(40.0)
+    assert bench.story == ["+first"]
+
+
+async def test_where_nobody_is_asked_a_device_is_what_it_is_called() -> None:
+    assert await TextOnly().addresses("bmc7", within_s=1.0) == frozenset()

@@ -17,14 +17,16 @@ from pmwatchd.core.model import (
     FenceAgent,
     Heartbeat,
     Host,
+    Limits,
     PowerStatus,
     ProbeResult,
     ProxyResult,
     ProxySource,
     Reply,
 )
-from pmwatchd.core.orders import ProbeHost, ReportNext, RunAgent
-from pmwatchd.errors import ProxyError
+from pmwatchd.core.orders import HoldDevice, ProbeHost, ReportNext, RunAgent
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.ports import always
 from pmwatchd.runner import Runner
 
 BMC = FenceAgent(name="bmc", type="ipmilan", address="10.0.0.1")
@@ -57,13 +59,24 @@ class Iron:
         self.gate = asyncio.Event()
         self.gate.set()
 
-    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        limits: Limits,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
         self.asked.append(f"{agent.name} {action} {proxy.name}")
+        self.limits = limits
         await self.gate.wait()
         self.before()
         outcome = self.script.get(proxy.name, OK)
         if isinstance(outcome, Exception):
             raise outcome
+        if not permitted():
+            raise WithdrawnError
         return outcome
 
 
@@ -94,14 +107,28 @@ class Bench:
         self.iron = Iron()
         self.ears = Ears()
         self.now = 1000.0
+        self.book: dict[str, set[str]] = {}
+        self.looked_up: list[tuple[str, float | None]] = []
+        self.slept: list[float] = []
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
         self.runner = Runner(
             agents=self.iron,
             inbox=self.inbox.put_nowait,
             prober=self.ears,
             clock=lambda: self.now,
+            sleep=self.sleep,
+            names=self,
         )
         self.task = asyncio.create_task(self.runner.run())
+
+    async def addresses(self, name: str, *, within_s: float | None) -> frozenset[str]:
+        self.looked_up.append((name, within_s))
+        await asyncio.sleep(0)
+        return frozenset(self.book.get(name, ()))
+
+    async def sleep(self, duration_s: float) -> None:
+        self.slept.append(duration_s)
+        self.now += duration_s
 
     async def reply(self) -> Reply:
         event = await self.inbox.get()
@@ -365,6 +392,30 @@ async def test_an_off_is_withdrawn_when_its_last_look_is_too_old_even_in_the_mid
     assert bench.iron.asked == ["bmc off node2"]
 
 
+@pytest.mark.parametrize("answered_at", [None, 1000.5])
+async def test_an_off_is_withdrawn_when_its_last_look_grew_old_or_wrong_on_the_way_to_the_agent(
+    bench: Bench, answered_at: float | None
+) -> None:
+    def take_long() -> None:
+        bench.now += 1.0 if answered_at else 10.1
+        bench.ears.answered_at = answered_at
+
+    bench.iron.before = take_long
+    reply = await bench.carry_out(replace(order("node2", "node3"), looked_at=1000.0))
+
+    assert (reply.result, reply.proxy) == (AgentResult.WITHDRAWN, None)
+    assert bench.iron.asked == ["bmc off node2"]
+    assert bench.runner.running == {}
+
+
+async def test_what_needs_no_last_look_is_never_withdrawn(bench: Bench) -> None:
+    bench.ears.answered_at = 2000.0
+
+    reply = await bench.carry_out(order("node2", action=FenceAction.ON))
+
+    assert reply.result is AgentResult.OK
+
+
 async def test_an_off_whose_last_look_still_counts_is_sent(bench: Bench) -> None:
     bench.ears.answered_at = 999.0
     reply = await bench.carry_out(replace(order("node2"), looked_at=1000.0))
@@ -387,3 +438,35 @@ async def test_two_sources_that_cannot_reach_a_device_end_the_walk_where_another
     await bench.carry_out(replace(asked, chain=machines))
 
     assert len(bench.iron.asked) == 3 + 4
+
+
+async def test_agents_that_name_one_device_differently_take_turns(bench: Bench) -> None:
+    bench.book = {"bmc7": {"10.0.0.1"}}
+    bench.iron.gate.clear()
+    named = FenceAgent(name="named", type="ipmilan", address="bmc7")
+    bench.runner.carry_out(order("node2", agent=named))
+    await bench.settle()
+    bench.runner.carry_out(order("node2", host="node8"))
+    await bench.settle()
+    assert bench.iron.asked == ["named off node2"]
+    assert bench.looked_up == [("bmc7", 1.0)]  # and no more than a second for it
+
+    bench.iron.gate.set()
+    for _ in range(2):
+        await bench.reply()
+    assert bench.iron.asked[1:] == ["bmc off node2"]
+
+
+@pytest.mark.parametrize("address", ["bmc7", "10.0.0.1"])
+@pytest.mark.parametrize("held", ["bmc7", "10.0.0.1"])
+async def test_a_device_is_held_under_all_its_names(bench: Bench, held: str, address: str) -> None:
+    bench.book = {"bmc7": {"10.0.0.1"}}
+    bench.runner.carry_out(
+        HoldDevice(device=FenceAgent(name="a", type="ipmilan", address=held).device, for_s=40.0)
+    )
+    await bench.settle()
+
+    agent = FenceAgent(name="b", type="ipmilan", address=address)
+    await bench.carry_out(order("node2", agent=agent))
+
+    assert bench.slept == [40.0]

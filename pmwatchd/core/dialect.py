@@ -11,6 +11,7 @@ something on the proxy, is refused.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import FenceAction, FenceAgent, Secret
@@ -84,6 +85,7 @@ def forbidden_type(name: str) -> str | None:
     return None if _TYPE.fullmatch(name) else "a type is made of letters, digits and underscores"
 
 
+@lru_cache(maxsize=4096)
 def canonical_option(word: str, agent_type: str | None = None) -> str:
     """
     The new name of an option; unknown ones keep their name, hyphens become underscores.
@@ -132,6 +134,7 @@ def unsafe_value(value: str, *, secret: bool) -> str | None:
     return None
 
 
+@lru_cache(maxsize=4096)
 def spelled(name: str, agent_type: str, metadata: Metadata) -> str | None:
     """What an agent calls an option: the new name where it knows that, else an old one, or None."""
     if name in metadata.parameters:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 
 UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DOUBLINGS_MAX = 60
+"""More would not fit into a float one day; nothing waits for that long."""
+
 _SHAPE = re.compile(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)\s*", re.ASCII)
+
+
+def doubled(first_s: float, times: int, longest_s: float) -> float:
+    """Return a pause that doubled so many times, up to the longest."""
+    return min(first_s * 2.0 ** min(times, _DOUBLINGS_MAX), longest_s)
 
 
 def parse(text: str) -> float:

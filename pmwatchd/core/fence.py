@@ -26,10 +26,12 @@ from dataclasses import replace
 
 from pmwatchd.core import power, tell
 from pmwatchd.core import stage as stages
+from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.model import Action, Cause, FenceAction, Outcome, PowerStatus, ProbeResult
 from pmwatchd.core.operation import (
     Cancelled,
+    Contradicted,
     Doubted,
     FenceEvent,
     Looked,
@@ -39,12 +41,18 @@ from pmwatchd.core.operation import (
     Recovered,
     Vouched,
 )
-from pmwatchd.core.orders import ProbeHost, Record, Value
+from pmwatchd.core.orders import Order, ProbeHost, Record, ReportNext, Value
 from pmwatchd.core.rules import Fencing
 from pmwatchd.core.stage import Stage, Standing, Step
 
+DURABLE_AFTER_S = 0.5
+"""What closes an operation at once waits so long: its opening is durable, or it never was."""
+
 LOOK_AGAIN_S = 1.0
 """Pause between two last looks where the first could not decide."""
+
+LOOK_PATIENCE_S = 30.0
+"""So long an operation waits for a look that our own faults do not spoil."""
 
 
 def open_(operation: Operation, fencing: Fencing, now: float) -> Move:
@@ -57,6 +65,8 @@ def open_(operation: Operation, fencing: Fencing, now: float) -> Move:
         reason=operation.reason,
         by=operation.by,
     )
+    if operation.vouched is not None:
+        return Move(replace(operation, until_at=now + DURABLE_AFTER_S), (told,))
     following = _begin(operation, fencing, now)
     return Move(following.operation, (told, *following.orders))
 
@@ -68,9 +78,10 @@ def deadline(operation: Operation, fencing: Fencing) -> float | None:
             return operation.until_at
         case Phase.LOOK:
             return operation.until_at or None
+        case _ if operation.stage is None or operation.cancelled is not None:
+            return None
         case _:
-            stage = operation.stage
-            return None if stage is None else stages.deadline(stage, fencing)
+            return stages.deadline(operation.stage, fencing)
 
 
 def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) -> Move:
@@ -86,8 +97,17 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
             return _go_on(replace(operation, vouched=event), fencing, now)
         case DeadlineReached():
             return _ticked(operation, fencing, now)
+        case Contradicted() if operation.vouched is not None:
+            return _void(operation, Outcome.CANCELLED, f"agent {event.agent} reads on", now)
+        case Recovered() if operation.vouched is not None and operation.proven_off_at is None:
+            heard = replace(operation, answered_at=event.at)
+            return _void(heard, Outcome.RECOVERED, "the host answers", now)
         case Recovered():
-            return _recovered(replace(operation, answered_at=event.at), fencing, now)
+            heard = replace(operation, answered_at=event.at)
+            if heard.phase is Phase.OFF and heard.doubt and event.at > heard.doubt_at:
+                answer = Doubted(heard.doubt, ProbeResult.ALIVE)
+                return _doubted(heard, answer, fencing, now)
+            return _recovered(heard, fencing, now)
         case Cancelled() if operation.phase in (Phase.ON, Phase.RESTING):
             return _cancelled(replace(operation, cancelled=event), now)
         case _:
@@ -119,9 +139,9 @@ def _replied(operation: Operation, event: AgentReplied, fencing: Fencing, now: f
 
 def _begin(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Enter the phase that the journal's last step leads to."""
-    if operation.vouched is not None:
-        return _off_vouched(operation, operation.vouched, fencing, now)
     bring_back = operation.proven_off_at is not None or operation.restoring is not None
+    if operation.vouched is not None and not bring_back:
+        return _off_vouched(operation, operation.vouched, fencing, now)
     if operation.action is Action.ON or bring_back:
         return _next_on(replace(operation, phase=Phase.ON), fencing, now)
     return _begin_off(operation, min(operation.group, len(operation.host.groups) - 1), fencing, now)
@@ -161,8 +181,8 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
         move = _on_stage_stands(operation, stage, fencing, now)
         return Move(move.operation, (*orders, *move.orders))
     if stage.seen_off and not operation.doubt:
-        operation, doubt = _doubt(operation, stage)
-        orders = (*orders, doubt)
+        operation, doubts = _doubt(operation, stage, now)
+        orders = (*orders, *doubts)
     if orders:
         return Move(operation, orders)
     match stage.standing:
@@ -179,7 +199,7 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 def _before_off(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Make the last look before every ``off``; a person's command needs none."""
     if operation.cause is Cause.AUTOMATIC:
-        return _look(operation, now)
+        return _look(replace(operation, looking_since_at=now), now)
     return _cleared(operation, fencing, now)
 
 
@@ -209,16 +229,22 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
-    if event.held or event.result is ProbeResult.LOCAL_FAULT:
+    ours = event.result is ProbeResult.LOCAL_FAULT
+    if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
+        reason = "no heartbeat can be sent: a fault of our own"
+        return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)
+    if event.held or ours:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
     return _cleared(operation, fencing, now)
 
 
-def _doubt(operation: Operation, stage: Stage) -> tuple[Operation, ProbeHost]:
-    """Send one heartbeat after the first reading of off: who answers it is not off."""
+def _doubt(operation: Operation, stage: Stage, now: float) -> tuple[Operation, tuple[Order, ...]]:
+    """Send one heartbeat after the first reading of off: who answers it, or any, is not off."""
     turn = operation.turn + 1
-    doubting = replace(operation, turn=turn, doubt=turn, stage=replace(stage, turn=turn))
-    return doubting, ProbeHost(host=operation.host, operation=operation.id, turn=turn)
+    stage = replace(stage, turn=turn)
+    doubting = replace(operation, turn=turn, doubt=turn, doubt_at=now, stage=stage)
+    probe = ProbeHost(host=operation.host, operation=operation.id, turn=turn)
+    return doubting, (probe, ReportNext(operation.host.name))
 
 
 def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float) -> Move:
@@ -242,6 +268,15 @@ def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float)
     )
     move = _give_up(operation, Outcome.FAILED, reason, fencing, now)
     return Move(move.operation, (told, *move.orders))
+
+
+def _void(operation: Operation, outcome: Outcome, reason: str, now: float) -> Move:
+    """No word stands against what was heard or read before it took effect."""
+    if operation.proven_off_at is not None:
+        return Move(operation)
+    if operation.word_only:
+        return _close(operation, outcome, now, reason=reason)
+    return Move(replace(operation, vouched=None))
 
 
 def _off_vouched(operation: Operation, word: Vouched, fencing: Fencing, now: float) -> Move:
@@ -364,7 +399,12 @@ def _on_stage_stands(operation: Operation, stage: Stage, fencing: Fencing, now: 
     known = {name for name, _ in operation.tried_on}
     ended = [m for m in stage.members if m.step in (Step.PROVEN, Step.FAILED)]
     fresh = [(m.agent.name, power.ended_as(m)) for m in ended if m.agent.name not in known]
-    operation = replace(operation, tried_on=operation.tried_on + tuple(fresh))
+    found = {m.agent.name for m in ended if m.step is Step.PROVEN and not m.sent}
+    operation = replace(
+        operation,
+        tried_on=operation.tried_on + tuple(fresh),
+        found_on=operation.found_on | found,
+    )
     operation, proven = _on_proven(operation, now)
     told = list(proven)
     if stage.standing is Standing.RUNNING:
@@ -394,10 +434,13 @@ def _on_proven(operation: Operation, now: float) -> tuple[Operation, tuple[Recor
 
 def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Close, or rest and pursue: what was switched off is switched on again, without end."""
+    if operation.restoring is not None and not operation.to_restore:
+        reason = "no agent of the inventory switches what was switched off"
+        return _close(operation, operation.restoring, now, reason=reason)
     if not power.is_on(operation):
         if operation.action is Action.ON:
             return _close(operation, Outcome.FAILED, now, reason="no agent was proven on")
-        pause_s = min(fencing.retry_min_s * 2**operation.retries, fencing.retry_max_s)
+        pause_s = doubled(fencing.retry_min_s, operation.retries, fencing.retry_max_s)
         resting = replace(
             operation,
             phase=Phase.RESTING,
@@ -445,6 +488,12 @@ def _recovered(operation: Operation, fencing: Fencing, now: float) -> Move:
         move = _end_on(ended, fencing, now)
         return Move(move.operation, (*told, *move.orders))
     return Move(operation)
+
+
+def abandon(operation: Operation, word: Cancelled, now: float) -> Move:
+    """End an operation by a person's word, whatever it has reached."""
+    cancelled = replace(operation, cancelled=word)
+    return _close(cancelled, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
 
 
 def _close(

@@ -14,6 +14,7 @@ from datetime import datetime
 from typing import assert_never
 
 from pmwatchd.core import operate, powerwatch, requests, treatment, upkeep
+from pmwatchd.core import watch as watching
 from pmwatchd.core.events import (
     AgentReplied,
     CancelRequested,
@@ -33,8 +34,8 @@ from pmwatchd.core.events import (
     VouchRequested,
 )
 from pmwatchd.core.machine import Machine, recall
-from pmwatchd.core.model import Alert, FenceAction, Host
-from pmwatchd.core.operation import Operation
+from pmwatchd.core.model import Alert, FenceAction, Host, PowerStatus
+from pmwatchd.core.operation import Contradicted, Operation
 from pmwatchd.core.orders import Answer, HoldDevice, Order, Refused, SaveHost, SaveOperation
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import HostView, OperationView, RaisedAlert
@@ -82,6 +83,7 @@ class Fleet:
                 for silent in event.silent:
                     self._sense(silent.host, silent, now)
             case DeadlineReached():
+                self._answer_queries(now)
                 for name in sorted(name for name, at in self._due_at.items() if at <= now):
                     self._settle(self._machines[name], now)
             case AgentReplied():
@@ -111,7 +113,7 @@ class Fleet:
         machine = self._machines.get(name)
         if machine is not None:
             treatment.sensed(self._site, machine, sign, now)
-            self._settle(machine, now)
+            self._due_at[name] = now  # not yet: an answer to come may stop what is due
 
     def _settle(self, machine: Machine, now: float) -> None:
         """Let time pass for one machine, save what changed, and note when it is due again."""
@@ -140,13 +142,16 @@ class Fleet:
     def _replied(self, event: AgentReplied, now: float) -> None:
         query = self._queries.get(event.operation)
         machine = self._machines.get(event.host)
+        if machine is not None and event.reply.power is PowerStatus.ON:
+            operate.fence_step(self._site, machine, Contradicted(event.agent), now)
         if query is not None:
             requests.replied(self._site, query, event, now)
-            self._answer_query(query, machine, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
             operate.fence_step(self._site, machine, event, now)
         elif machine:
             powerwatch.replied(self._site, machine, event, now)
+        for asked in self._queries.values():
+            requests.overhear(asked, event)
         if machine is not None:
             self._settle(machine, now)
 
@@ -155,17 +160,26 @@ class Fleet:
         machine = self._machines.get(event.host)
         if query is not None:
             query.probed = event.result
-            self._answer_query(query, machine, now)
+            if machine is not None:
+                treatment.overheard(self._site, machine, event, query.host, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
             treatment.probed(self._site, machine, event, now)
         if machine is not None:
             self._settle(machine, now)
 
-    def _answer_query(self, query: requests.Query, machine: Machine | None, now: float) -> None:
-        """Answer a person's question when everything that it asked for has come."""
-        if query.complete:
+    def _answer_queries(self, now: float) -> None:
+        """
+        Answer people's questions for which everything has come.
+
+        When time passes, and not as soon as the last reply is taken in: one
+        that came with it may say otherwise.
+        """
+        for query in [query for query in self._queries.values() if query.complete]:
             del self._queries[query.id]
+            machine = self._machines.get(query.host.name)
             self._site.orders.append(requests.conclude(self._site, machine, query, now))
+            if machine is not None:
+                self._settle(machine, now)
 
     def _paused(self, event: ObserverPaused, now: float) -> None:
         self._site.tell("observer.paused", for_s=round(event.for_s, 3))
@@ -192,38 +206,44 @@ class Fleet:
         if not site.hosts and site.epoch > 1:
             self._hold_devices(event)
         site.hosts = dict(event.hosts)
-        for name, host in event.hosts.items():
-            machine = self._machines.get(name)
-            if machine is None:
-                self._add(host, now)
-            elif machine.host != host or machine.gone:
-                machine.host, machine.gone = host, False
-                upkeep.redefine(site, machine, now)
-                self._settle(machine, now)
+        changed = [machine for host in event.hosts.values() if (machine := self._take(host, now))]
+        self._adopt_orphans(now)  # before anything else is begun with their hosts
+        for machine in changed:
+            self._settle(machine, now)
         if event.refused:
             site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
         else:
             site.clear_alert(Alert.INVENTORY_REFUSED)
-        self._adopt_orphans(now)
         self._tell_orphans(now)
+
+    def _take(self, host: Host, now: float) -> Machine | None:
+        """Take in one host of an inventory; return its machine if that is new or changed."""
+        machine = self._machines.get(host.name)
+        if machine is None:
+            return self._add(host, now)
+        if machine.host == host and not machine.gone:
+            return None
+        if machine.gone:  # nobody listened to it meanwhile
+            machine.watch = watching.unheard(host, machine.watch, now)
+        machine.host, machine.gone = host, False
+        upkeep.redefine(self._site, machine, now)
+        return machine
 
     def _hold_devices(self, event: InventoryLoaded) -> None:
         """Wait for readings of a former start, which nothing has journalled."""
         agents = (agent for host in event.hosts.values() for agent in host.power_management.agents)
-        for agent in {agent.device: agent for agent in agents}.values():
+        for device in sorted({agent.device for agent in agents}):
             for_s = event.rules.fencing.over_s(FenceAction.STATUS)
-            self._site.orders.append(HoldDevice(agent=agent, for_s=for_s))
+            self._site.orders.append(HoldDevice(device=device, for_s=for_s))
 
     def _adopt_orphans(self, now: float) -> None:
         """Continue operations of a former start, as soon as their hosts can be fenced."""
         for name in sorted(self._orphans):
             machine = self._machines.get(name)
             if machine is not None and machine.host.groups:
-                saved = self._orphans.pop(name)
-                operate.adopt(self._site, machine, saved, now)
-                self._settle(machine, now)
+                operate.adopt(self._site, machine, self._orphans.pop(name), now)
 
-    def _add(self, host: Host, now: float) -> None:
+    def _add(self, host: Host, now: float) -> Machine:
         site = self._site
         memory = self._memories.get(host.name)
         machine = recall(host, memory, now, self._until_at(memory))
@@ -235,7 +255,7 @@ class Fleet:
             upkeep.mended(site, machine, now)
         if memory is not None and memory.left_off:
             upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
-        self._settle(machine, now)
+        return machine
 
     def _until_at(self, memory: SaveHost | None) -> float | None:
         """Return the end of a maintenance, which is the only thing the wall clock ends."""
@@ -269,7 +289,9 @@ class Fleet:
 
     def _request(self, event: PersonEvent, now: float) -> None:
         machine = self._machines.get(event.host)
-        if machine is None or machine.gone:
+        # An operation keeps a removed host until it ends, and a person may end it.
+        ending = isinstance(event, CancelRequested)
+        if machine is None or (machine.gone and not ending):
             refused = Refused(type="unknown-host", reason=f"no host {event.host} is watched")
             self._site.orders.append(Answer(event.request, refused))
             return
@@ -280,7 +302,14 @@ class Fleet:
 
     def _answer(self, machine: Machine, event: PersonEvent, now: float) -> Answer | None:
         site = self._site
+        orphan = self._orphans.get(machine.name)
         match event:
+            case CancelRequested() if orphan is not None:
+                del self._orphans[machine.name]
+                self._tell_orphans(now)
+                return requests.abandon(site, machine, orphan, event, now)
+            case PowerRequested() | VouchRequested() if orphan is not None:
+                return requests.waits_for_agents(orphan, event)
             case PowerRequested():
                 return requests.power(site, machine, event, now)
             case CancelRequested():

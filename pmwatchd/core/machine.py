@@ -56,7 +56,9 @@ class Machine:
         seen: It has answered since this start.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
-        missing: Agents that were switched off and not proven on again.
+        missing: Outlets that were switched off and not proven on again.
+        doubtful: Outlets that were sent off in vain and may yet go off, late.
+        doubt_until: How long that is thought possible.
         miswired: The wiring with which it answered though its agents read off; "": none.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
@@ -76,6 +78,8 @@ class Machine:
     failures: int = 0
     left_off: bool = False
     missing: frozenset[str] = frozenset()
+    doubtful: frozenset[str] = frozenset()
+    doubt_until: float = 0.0
     miswired: str = ""
     check: Check | None = None
     check_at: float | None = None
@@ -91,6 +95,16 @@ class Machine:
     def name(self) -> str:
         """Its name."""
         return self.host.name
+
+    @property
+    def missing_agents(self) -> frozenset[str]:
+        """Agents of now that switch what is missing."""
+        return self.host.named(self.missing)
+
+    @property
+    def ownerless(self) -> frozenset[str]:
+        """What is missing and no agent of now switches."""
+        return self.missing - self.host.outlets(self.missing_agents)
 
     @property
     def silent(self) -> bool:
@@ -145,7 +159,8 @@ class Machine:
             quiet=self.quiet_until is not None and now < self.quiet_until,
             failures=self.failures,
             left_off=self.left_off,
-            missing=tuple(sorted(self.missing)),
+            # A restart has no time to lose with doubts: what may go off late is read on first.
+            missing=tuple(sorted(self.missing | self.doubtful)),
             miswired=self.miswired,
             maintenance=keeper is not None,
             maintenance_by=keeper.by if keeper else "",

@@ -8,7 +8,7 @@ clock (``_at``) unless their type is :class:`~datetime.datetime`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -297,6 +297,11 @@ class FenceAgent:
         port = self.ipport or self.default_ipport or ""
         return f"{self.address.lower().rstrip('.')}:{port}"
 
+    @property
+    def outlet(self) -> str:
+        """What it switches, whatever it is called: device and plug."""
+        return f"{self.device}/{self.plug or ''}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftFencing:
@@ -404,10 +409,39 @@ class Host:
         )
         return " ".join(sorted(agents))
 
+    def outlets(self, names: Collection[str]) -> frozenset[str]:
+        """Return what these agents of it switch; names change, outlets stay."""
+        agents = self.power_management.agents
+        return frozenset(agent.outlet for agent in agents if agent.name in names)
+
+    def named(self, outlets: Collection[str]) -> frozenset[str]:
+        """Return its agents that switch these outlets."""
+        agents = self.power_management.agents
+        return frozenset(agent.name for agent in agents if agent.outlet in outlets)
+
     @property
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:
         """Agents by ascending order; those of equal order are one concurrent group."""
         return self.power_management.groups
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    How long one execution may take, as it was journalled before it began.
+
+    Attributes:
+        limit_s: After this ``timeout`` ends it with SIGTERM.
+        kill_after_s: So much later with SIGKILL.
+    """
+
+    limit_s: float = 30.0
+    kill_after_s: float = 5.0
+
+    @property
+    def over_s(self) -> float:
+        """When it is certainly over, counted from the confirmation of its start."""
+        return self.limit_s + 2 * self.kill_after_s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pmwatchd.core import fence, power, resume, upkeep
 from pmwatchd.core import watch as watching
+from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Action, Alert, Cause, Outcome
-from pmwatchd.core.operation import FenceEvent, Move, Operation, Phase, Vouched
+from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Outcome
+from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
 from pmwatchd.core.orders import HoldDevice, ReportNext, RunAgent, SaveOperation
+from pmwatchd.core.rules import Fencing
 from pmwatchd.core.site import Site
 
 
@@ -32,8 +34,9 @@ def open_operation(
         by=by,
         reason=reason,
         opened_at=now,
-        owed=machine.missing,
+        owed=machine.missing_agents,
         vouched=vouched,
+        word_only=vouched is not None,
     )
     machine.operation = operation
     _move(site, machine, fence.open_(operation, site.rules.fencing, now), now)
@@ -55,10 +58,23 @@ def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> Non
     operation = resume.resume(saved, machine.host, now)
     machine.operation = operation
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
-    for agent, for_s in resume.outstanding(saved, machine.host):
-        site.orders.append(HoldDevice(agent=agent, for_s=for_s))
+    machine.missing |= resume.unknown(saved, machine.host)
+    if operation.restoring is not None:
+        _tell_partial(site, machine, operation, now)
+    for device, for_s in resume.outstanding(saved):
+        site.orders.append(HoldDevice(device=device, for_s=for_s))
     if operation.until_at <= now:
         fence_step(site, machine, DeadlineReached(), now)
+
+
+def abandon(
+    site: Site, machine: Machine, saved: SaveOperation, word: Cancelled, now: float
+) -> None:
+    """End an operation that a former start left open and no agent can carry on."""
+    operation = resume.resume(saved, machine.host, now)
+    machine.operation = operation
+    machine.missing |= resume.unknown(saved, machine.host)
+    _move(site, machine, fence.abandon(operation, word, now), now)
 
 
 def _where(operation: Operation) -> str:
@@ -75,14 +91,13 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
     for order in move.orders:
         ordered = order
         if isinstance(order, RunAgent):
-            ordered = site.with_chain(order, after.host, now)
+            ordered = site.complete(order, after.host, now)
         site.orders.append(ordered)
     if after.miswired:
         machine.miswired = after.host.wiring
         upkeep.mended(site, machine, now)
     if after.restoring is not None and (before is None or before.restoring is None):
-        names = ", ".join(sorted(after.switched))
-        upkeep.alert(site, machine, Alert.PARTIAL_OFF, f"sent off and not proven: {names}", now)
+        _tell_partial(site, machine, after, now)
     if after.proven_on_at is not None and (before is None or before.proven_on_at is None):
         _powered_on(site, machine, after, now)
     if after.phase is Phase.RESTING and not _is_up(machine):
@@ -90,6 +105,11 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
     if after.phase is Phase.CLOSED:
         _closed(site, machine, after, now)
+
+
+def _tell_partial(site: Site, machine: Machine, operation: Operation, now: float) -> None:
+    names = ", ".join(sorted(operation.switched))
+    upkeep.alert(site, machine, Alert.PARTIAL_OFF, f"sent off and not proven: {names}", now)
 
 
 def _save(site: Site, machine: Machine, operation: Operation) -> None:
@@ -105,11 +125,12 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
     machine.left_off = False
     upkeep.clear(site, machine, Alert.LEFT_OFF)
     found_up = _is_up(machine) and not operation.switched
-    if operation.restoring is None and not found_up:
+    if operation.restoring is None and not found_up and not _completes(operation):
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
     keeper = machine.maintenance
-    if operation.cause is Cause.PERSON and keeper is not None and keeper.kept_off:
+    wanted_on = operation.cause is Cause.PERSON and operation.action is not Action.OFF
+    if wanted_on and keeper is not None and keeper.kept_off:
         reason = f"power {operation.action}"
         upkeep.end_maintenance(site, machine, by=operation.by, reason=reason)
 
@@ -119,17 +140,20 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     fencing = site.rules.fencing
     if operation.proven_off_at is not None:
         machine.quiet_until = now + fencing.quiet_time_s
-    if operation.proven_off_at is not None and not operation.miswired:
+    seen_off = operation.proven_off_at is not None and operation.vouched is None
+    if seen_off and not operation.miswired:
         machine.miswired = ""  # proven off, and nobody answered: it is the right machine
-    _remember_missing(machine, operation)
+    _remember_missing(machine, operation, fencing, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):
-            pause_s = min(fencing.retry_min_s * 2**machine.failures, fencing.retry_max_s)
-            machine.failures += 1
-            machine.retry_at = now + pause_s
-            upkeep.alert(site, machine, Alert.UNFENCED, "the last operation failed", now)
-        case Outcome.CANCELLED if operation.cancelled is not None and not _is_up(machine):
-            if operation.to_restore or operation.proven_off_at is not None:
+            if operation.action is Action.RESTART or machine.silent:
+                pause_s = doubled(fencing.retry_min_s, machine.failures, fencing.retry_max_s)
+                machine.failures += 1
+                machine.retry_at = now + pause_s
+        case Outcome.CANCELLED if operation.blind:
+            machine.retry_at = now + fencing.retry_min_s
+        case Outcome.CANCELLED if operation.cancelled is not None and _is_gone(machine, operation):
+            if _was_off(machine, operation):
                 machine.left_off = True
                 reason = "its switching on was cancelled"
                 upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
@@ -137,26 +161,56 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             reason = word.reason or "power cancel"
             upkeep.keep_off(site, machine, by=word.by, reason=reason, now=now)
         case Outcome.DONE if operation.action is Action.OFF:
+            machine.failures, machine.retry_at = 0, None
+            upkeep.clear(site, machine, Alert.UNFENCED)
             reason = operation.reason or "power off"
             upkeep.keep_off(site, machine, by=operation.by, reason=reason, now=now)
-        case Outcome.DONE | Outcome.DEGRADED:
+        case Outcome.DONE | Outcome.DEGRADED if not _completes(operation):
             machine.failures, machine.retry_at = 0, None
             upkeep.clear(site, machine, Alert.UNFENCED)
         case _:
             pass
-    unsure = operation.outcome is Outcome.RECOVERED and machine.missing  # a reading will tell
+    # a reading will tell
+    unsure = operation.outcome is Outcome.RECOVERED and machine.missing_agents
     if not _kept_off(machine) and not unsure:
         upkeep.mended(site, machine, now)
     site.ended.append(operation)
     machine.operation = None
 
 
-def _remember_missing(machine: Machine, operation: Operation) -> None:
+def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, now: float) -> None:
     """Keep in mind what is not proven on again, whichever operation switched it off."""
-    known = {agent.name for agent in machine.host.power_management.agents}
+    host = operation.host
     working = power.missing(operation) if operation.outcome is Outcome.DEGRADED else frozenset()
-    off = machine.missing | operation.switched | working
-    machine.missing = (off - operation.on) & known
+    off = machine.missing | host.outlets(operation.switched | working)
+    machine.missing = off - host.outlets(operation.on)
+    # What was sent off in vain and is found on may yet go off late.
+    in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
+    machine.doubtful = host.outlets(in_vain)
+    machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
+
+
+def _completes(operation: Operation) -> bool:
+    """Whether it only completed the power of a host that had some: no excuse for its silence."""
+    return operation.cause is Cause.AUTOMATIC and power.was_on(operation)
+
+
+def _was_off(machine: Machine, operation: Operation) -> bool:
+    """Whether something of it was switched off and is not known to be on."""
+    off = bool(machine.missing or operation.to_restore)
+    return off or operation.proven_off_at is not None
+
+
+def _is_gone(machine: Machine, operation: Operation) -> bool:
+    """Whether it is down: silent, or off so lately that its silence was not noticed yet."""
+    if operation.proven_on_at is not None:
+        return False
+    if not _is_up(machine):
+        return True
+    off_at = operation.proven_off_at
+    if operation.resumed:  # it answered since this start, and that was after the off
+        return False
+    return off_at is not None and (operation.answered_at or off_at) <= off_at
 
 
 def _is_up(machine: Machine) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pmwatchd.core.events import AgentReplied, DeadlineReached
@@ -55,6 +56,13 @@ class Vouched:
 
 
 @dataclass(frozen=True, slots=True)
+class Contradicted:
+    """An agent of the host was read on, whoever asked it."""
+
+    agent: str
+
+
+@dataclass(frozen=True, slots=True)
 class Recovered:
     """The host answered a heartbeat."""
 
@@ -69,7 +77,16 @@ class Cancelled:
     reason: str
 
 
-FenceEvent = AgentReplied | DeadlineReached | Looked | Doubted | Vouched | Recovered | Cancelled
+FenceEvent = (
+    AgentReplied
+    | DeadlineReached
+    | Looked
+    | Doubted
+    | Vouched
+    | Contradicted
+    | Recovered
+    | Cancelled
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +97,25 @@ class Operation:
     Attributes:
         host: The host as it was defined when the operation began.
         looked_at: When the last look was ordered; an answer since then stops an ``off``.
+        looking_since_at: When the first of the looks before the next ``off`` was ordered.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
         switched: Agents that earlier stages sent ``off``.
         unread: Agents whose status no proxy could read while off was tried.
         owed: Agents that earlier operations switched off and did not prove on again.
         doubt: Turn of the heartbeat that follows the first reading of off; 0: none yet.
+        doubt_at: When that was ordered; any answer from then on is one to it.
         doubted: That heartbeat came to an end.
         miswired: That heartbeat was answered: the agents switch another machine.
         vouched: A person's word for the off, where no reading proved it.
+        word_only: It was opened for that word, and sends no command.
         proven_off_at: When the off was proven; None: it was not.
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
+        found_on: Agents that needed no command to be on.
         cancelled: A person's word; it takes effect when no command is on its way.
+        blind: Given up because of a fault of our own.
         resumed: Continued after a restart; it waits where a new one would end.
+        inherited: Executions of a former start that block it, as they were journalled.
     """
 
     id: str
@@ -107,20 +130,26 @@ class Operation:
     group: int = 0
     stage: Stage | None = None
     looked_at: float = 0.0
+    looking_since_at: float = 0.0
     until_at: float = 0.0
     switched: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
     doubt: int = 0
+    doubt_at: float = 0.0
     doubted: bool = False
     miswired: bool = False
     vouched: Vouched | None = None
+    word_only: bool = False
     proven_off_at: float | None = None
     proven_on_at: float | None = None
     restoring: Outcome | None = None
     tried_on: tuple[tuple[str, PowerStatus], ...] = ()
+    found_on: frozenset[str] = frozenset()
     retries: int = 0
+    blind: bool = False
     resumed: bool = False
+    inherited: Mapping[str, object] = field(default_factory=dict)
     cancelled: Cancelled | None = None
     answered_at: float | None = None
     outcome: Outcome | None = None

@@ -19,6 +19,7 @@ from pmwatchd.core.model import (
     FenceAction,
     FenceAgent,
     Host,
+    Limits,
     Outcome,
     PowerStatus,
 )
@@ -90,7 +91,8 @@ class SaveHost:
         quiet: An operation proved it off less than the quiet time ago.
         failures: Failed operations since it last answered.
         left_off: A person ended the pursuit of *on*.
-        missing: Agents that were switched off and not proven on again.
+        missing: Outlets (:attr:`pmwatchd.core.model.FenceAgent.outlet`) that were switched
+            off and not proven on again.
         miswired: The agents, as :attr:`~pmwatchd.core.model.Host.wiring` names them,
             that read off while the host answered; "" for none.
         expires_at: End of its maintenance as wall-clock time.
@@ -139,6 +141,8 @@ class RunAgent:
         without: Proxies at which the outcome of this very command was lost; the
             fleet leaves them out of the chain.
         looked_at: When the last look permitted this ``off``; None: it needs none.
+        limits: How long it may take; a reload between this order and its execution changes
+            nothing, because the journal and a later start rely on it.
         brief: Another group is left, so two sources that cannot reach the device are enough.
     """
 
@@ -148,6 +152,7 @@ class RunAgent:
     agent: FenceAgent
     action: FenceAction
     chain: tuple[Candidate, ...] = ()
+    limits: Limits = field(default_factory=Limits)
     without: frozenset[str] = frozenset()
     brief: bool = False
     looked_at: float | None = None
@@ -155,9 +160,14 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldDevice:
-    """Execute nothing at a device and plug for so long: a former start's command may still run."""
+    """
+    Execute nothing at a device for so long: a former start's command may still run.
 
-    agent: FenceAgent
+    Attributes:
+        device: As :attr:`pmwatchd.core.model.FenceAgent.device` names it.
+    """
+
+    device: str
     for_s: float
 
 

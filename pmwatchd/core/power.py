@@ -53,14 +53,21 @@ def waiting(operation: Operation) -> Iterator[Unit]:
 def is_on(operation: Operation) -> bool:
     """Whether power counts as back."""
     ended = dict(operation.tried_on)
-    owed = operation.to_restore
-    if not (operation.on & owed if owed else operation.on):
+    off = operation.switched  # what an earlier one left off is visited, and need not be mended
+    if not (operation.on & off if off else operation.on):
         return False
     chassis = _names(operation, Switches.CHASSIS)
     if operation.on & chassis:
         return True
     # Only feeds are on: the chassis must have been asked, and none may say otherwise.
-    return all(ended.get(name) is PowerStatus.UNKNOWN and name not in owed for name in chassis)
+    return all(ended.get(name) is PowerStatus.UNKNOWN and name not in off for name in chassis)
+
+
+def was_on(operation: Operation) -> bool:
+    """Whether the host had power before this operation, which never proved the contrary."""
+    chassis = operation.on & _names(operation, Switches.CHASSIS)
+    deciding = chassis or operation.on
+    return operation.proven_off_at is None and bool(deciding & operation.found_on)
 
 
 def missing(operation: Operation) -> frozenset[str]:

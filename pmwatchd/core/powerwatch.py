@@ -53,7 +53,7 @@ def attend(site: Site, machine: Machine, now: float) -> None:
             agent=agent,
             action=FenceAction.STATUS,
         )
-        site.orders.append(site.with_chain(order, machine.host, now))
+        site.orders.append(site.complete(order, machine.host, now))
 
 
 def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> None:
@@ -76,12 +76,16 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
-    machine.missing -= {name for name, power in check.power.items() if power is PowerStatus.ON}
-    upkeep.mended(site, machine, now)
+    on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
+    machine.missing -= check.host.outlets(on)
+    machine.missing |= check.host.outlets(off) & machine.doubtful
+    if now >= machine.doubt_until:
+        machine.doubtful = frozenset()
+    upkeep.mended(site, machine, now)
     booting = isinstance(machine.watch, watching.Booting)
     dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
-    if not dark and not machine.missing & off:
+    if not dark and not machine.missing_agents & off:
         machine.off_readings = 0
         return
     machine.off_readings += 1
@@ -100,4 +104,6 @@ def _wanted(machine: Machine) -> bool:
         return False
     if not machine.host.groups or not machine.host.power_management.enabled:
         return False
-    return isinstance(machine.watch, watching.Booting) or bool(machine.missing)
+    return isinstance(machine.watch, watching.Booting) or bool(
+        machine.missing_agents or machine.doubtful
+    )

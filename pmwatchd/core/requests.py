@@ -21,9 +21,25 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.holds import BINDING, judge
 from pmwatchd.core.machine import Machine, Maintenance
-from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Host, PowerStatus, ProbeResult
+from pmwatchd.core.model import (
+    Action,
+    Alert,
+    Cause,
+    FenceAction,
+    Host,
+    PowerStatus,
+    ProbeResult,
+)
 from pmwatchd.core.operation import Cancelled, Phase, Vouched
-from pmwatchd.core.orders import Accepted, Answer, PowerRead, ProbeHost, Refused, RunAgent
+from pmwatchd.core.orders import (
+    Accepted,
+    Answer,
+    PowerRead,
+    ProbeHost,
+    Refused,
+    RunAgent,
+    SaveOperation,
+)
 from pmwatchd.core.site import Site
 from pmwatchd.core.watch import Up
 
@@ -35,6 +51,7 @@ class Query:
 
     Attributes:
         waiting: Agents that have not replied yet.
+        asked_at: When; what the host says from then on counts.
         vouch: The person's word that depends on the answer, if it is about one.
         probed: What the host itself had to say to that.
     """
@@ -42,6 +59,7 @@ class Query:
     id: str
     request: int
     host: Host
+    asked_at: float
     waiting: set[str]
     power: dict[str, PowerStatus] = field(default_factory=dict)
     reasons: dict[str, str] = field(default_factory=dict)
@@ -91,8 +109,30 @@ def cancel(site: Site, machine: Machine, event: CancelRequested, now: float) -> 
     if machine.retry_at is not None:
         machine.retry_at = None
         return Answer(event.request, Accepted())
-    reason = f"{machine.name} has no operation and no backoff to cancel"
+    if machine.ownerless:
+        machine.missing -= machine.ownerless
+        upkeep.mended(site, machine, now)
+        return Answer(event.request, Accepted())
+    reason = f"{machine.name} has no operation, no backoff and no lost outlet to cancel"
     return Answer(event.request, Refused(type="nothing-to-cancel", reason=reason))
+
+
+def waits_for_agents(orphan: SaveOperation, event: PowerRequested | VouchRequested) -> Answer:
+    """Refuse while an operation of a former start is open that no agent can carry on."""
+    reason = (
+        f"operation {orphan.id} of {orphan.host} is open and waits for fence agents in the"
+        " inventory; put them back, or give it up with power cancel"
+    )
+    refused = Refused(type="host-busy", reason=reason, operation=orphan.id)
+    return Answer(event.request, refused)
+
+
+def abandon(
+    site: Site, machine: Machine, orphan: SaveOperation, event: CancelRequested, now: float
+) -> Answer:
+    """Give up an operation of a former start that no agent can carry on."""
+    operate.abandon(site, machine, orphan, Cancelled(event.by, event.reason), now)
+    return Answer(event.request, Accepted(operation=orphan.id))
 
 
 def maintain(site: Site, machine: Machine, event: MaintenanceRequested, now: float) -> Answer:
@@ -134,6 +174,7 @@ def ask(
         id=f"query_{event.request}",
         request=event.request,
         host=machine.host,
+        asked_at=now,
         waiting={agent.name for agent in agents},
         vouch=vouch,
     )
@@ -147,7 +188,7 @@ def ask(
             agent=agent,
             action=FenceAction.STATUS,
         )
-        site.orders.append(site.with_chain(order, machine.host, now))
+        site.orders.append(site.complete(order, machine.host, now))
     return query
 
 
@@ -156,9 +197,15 @@ def replied(site: Site, query: Query, event: AgentReplied, now: float) -> None:
     site.orders += tell.reply(query.host, None, event)
     site.learn(query.host, event, now)
     query.waiting.discard(event.agent)
-    query.power[event.agent] = event.reply.power
+    query.power.setdefault(event.agent, event.reply.power)
     if event.reply.power is PowerStatus.UNKNOWN:
         query.reasons[event.agent] = event.reply.text or str(event.reply.result)
+
+
+def overhear(query: Query, event: AgentReplied) -> None:
+    """Whatever an agent was read on for: no person's word stands against it."""
+    if query.vouch and query.host.name == event.host and event.reply.power is PowerStatus.ON:
+        query.power[event.agent] = PowerStatus.ON
 
 
 def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> Answer:
@@ -167,7 +214,7 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
         return Answer(query.request, _vouch(site, machine, query, query.vouch, now))
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
-        machine.missing -= on
+        machine.missing -= query.host.outlets(on)
         if not machine.missing:
             upkeep.mended(site, machine, now)
         if on == set(query.power):
@@ -186,12 +233,17 @@ def _vouch(
     """Take a person's word for the off, unless the host or an agent says otherwise."""
     if machine is None:
         return Refused(type="unknown-host", reason=f"{word.host} is not watched any more")
-    if query.probed is ProbeResult.ALIVE or isinstance(machine.watch, Up):
+    answered_at = machine.last_answer_at
+    answers = isinstance(machine.watch, Up) or query.probed is ProbeResult.ALIVE
+    if answers or (answered_at is not None and answered_at >= query.asked_at):
         return Refused(type="host-answers", reason=f"{word.host} answers, so it is not off")
     on = sorted(name for name, power in query.power.items() if power is PowerStatus.ON)
     if on:
         reason = f"not off: {', '.join(on)} of {word.host} reads on"
         return Refused(type="agent-reads-on", reason=reason)
+    if not site.journal_writable:
+        reason = "the journal is not writable, so a restart would forget this word"
+        return Refused(type="journal-unwritable", reason=reason)
     running = machine.operation
     vouched = Vouched(word.by, word.reason)
     if running is None:

@@ -3,7 +3,8 @@ An operation as plain JSON values, and back again after a restart.
 
 The document holds the last journalled *step*: what was sent, what was proven,
 and which executions may still be running.  Secrets and definitions stay in
-the inventory: an operation is continued with the host as it is defined now.
+the inventory: an operation is continued with the host as it is defined now,
+and finds its agents by what they switch, whatever they are called by then.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pmwatchd.core import stage as stages
-from pmwatchd.core.model import FenceAction, FenceAgent, Host, Outcome
+from pmwatchd.core.model import FenceAction, Host, Outcome
 from pmwatchd.core.operation import Operation, Phase, Vouched
 from pmwatchd.core.orders import SaveOperation
 from pmwatchd.core.rules import Fencing
@@ -27,22 +28,30 @@ def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
     stage = operation.stage
     members = stage.members if stage else ()
     status = FenceAction.STATUS
-    running = {
-        m.agent.name: stage.action if m.step is stages.Step.COMMANDED and stage else status
+    running = [
+        (m.agent, stage.action if m.step is stages.Step.COMMANDED and stage else status)
         for m in members
         if m.step in stages.OUTSTANDING
-    }
+    ]
+    outlets = operation.host.outlets
     return {
         "phase": operation.phase,
         "group": operation.group,
         "turn": operation.turn,
-        "outstanding": {
-            name: {"action": str(action), "over_s": fencing.over_s(action)}
-            for name, action in sorted(running.items())
+        "outstanding": operation.inherited
+        if operation.phase is Phase.BLOCKED
+        else {
+            agent.name: {
+                "action": str(action),
+                "device": agent.device,
+                "over_s": fencing.over_s(action),
+            }
+            for agent, action in running
         },
-        "switched": sorted(operation.sent_off),
-        "owed": sorted(operation.owed),
+        "switched": sorted(outlets(operation.sent_off)),
+        "owed": sorted(outlets(operation.owed)),
         "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
+        "word_only": operation.word_only,
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
         "restoring": operation.restoring,
@@ -72,7 +81,6 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
     counted from this start; all of the operation waits for that.
     """
     step = saved.document
-    agents = {agent.name for agent in host.power_management.agents}
     vouched = step.get("vouched")
     restoring = step.get("restoring")
     return Operation(
@@ -86,28 +94,31 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         phase=Phase.BLOCKED,
         turn=_number(step.get("turn")),
         group=_number(step.get("group")),
-        until_at=now + max(_over_s(step).values(), default=0.0),
-        switched=_names(step.get("switched")) & agents,
-        owed=_names(step.get("owed")) & agents,
+        until_at=now + max((for_s for _, for_s in outstanding(saved)), default=0.0),
+        switched=host.named(_words(step.get("switched"))),
+        owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
+        word_only=bool(step.get("word_only")),
         proven_off_at=now if step.get("proven_off") else None,
         proven_on_at=now if step.get("proven_on") else None,
         restoring=None if restoring is None else Outcome(str(restoring)),
         retries=_number(step.get("retries")),
         resumed=True,
+        inherited=_mapping(step.get("outstanding")),
     )
 
 
-def outstanding(saved: SaveOperation, host: Host) -> list[tuple[FenceAgent, float]]:
-    """Return the agents whose executions may still be running, and for how long at most."""
-    over_s = _over_s(saved.document)
-    agents = host.power_management.agents
-    return [(agent, over_s[agent.name]) for agent in agents if agent.name in over_s]
+def unknown(saved: SaveOperation, host: Host) -> frozenset[str]:
+    """Return what was switched off and no agent of now switches."""
+    step = saved.document
+    off = _words(step.get("switched")) | _words(step.get("owed"))
+    return off - host.outlets(host.named(off))
 
 
-def _over_s(step: Mapping[str, object]) -> dict[str, float]:
-    running = _mapping(step.get("outstanding"))
-    return {name: _seconds(_mapping(one).get("over_s")) for name, one in running.items()}
+def outstanding(saved: SaveOperation) -> list[tuple[str, float]]:
+    """Return the devices at which executions may still be running, and for how long at most."""
+    running = map(_mapping, _mapping(saved.document.get("outstanding")).values())
+    return [(str(one.get("device", "")), _seconds(one.get("over_s"))) for one in running]
 
 
 def _seconds(value: object) -> float:
@@ -118,7 +129,7 @@ def _mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _names(value: object) -> frozenset[str]:
+def _words(value: object) -> frozenset[str]:
     return frozenset(map(str, value)) if isinstance(value, list | tuple) else frozenset()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pmwatchd.core.model import FenceAction, Probe
+from pmwatchd.core.model import FenceAction, Limits, Probe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,13 +27,15 @@ class Fencing:
     retry_max_s: float = 1800.0
     candidates_per_source: int = 3
 
-    def limit_s(self, action: FenceAction) -> float:
-        """How long an execution may take before ``timeout`` ends it."""
-        return self.status_timeout_s if action is FenceAction.STATUS else self.agent_timeout_s
+    def limits(self, action: FenceAction) -> Limits:
+        """How long an execution may take."""
+        status = action is FenceAction.STATUS
+        limit_s = self.status_timeout_s if status else self.agent_timeout_s
+        return Limits(limit_s, self.kill_after_s)
 
     def over_s(self, action: FenceAction) -> float:
         """When an execution is certainly over, counted from the confirmation of its start."""
-        return self.limit_s(action) + 2 * self.kill_after_s
+        return self.limits(action).over_s
 
     def budget_s(self, action: FenceAction) -> float:
         """How long a status is awaited after a command: delay x retries."""

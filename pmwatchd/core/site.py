@@ -71,15 +71,15 @@ class Site:
             )
         )
 
-    def with_chain(self, order: RunAgent, target: Host, now: float) -> RunAgent:
-        """Complete an order with the machines that may carry it out."""
+    def complete(self, order: RunAgent, target: Host, now: float) -> RunAgent:
+        """Complete an order with the machines that may carry it out, and with its limits."""
         neighbours = proxies.Neighbours(
             eligible=self.serving, watched=self.hosts, memory=self.paths, load=self.load()
         )
         found = proxies.chain(
             target, order.agent, neighbours, self.rules, now, without=order.without
         )
-        return replace(order, chain=found)
+        return replace(order, chain=found, limits=self.rules.fencing.limits(order.action))
 
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""

@@ -26,6 +26,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pmwatchd.core.durations import doubled
 from pmwatchd.core.model import AgentResult, FenceAction, FenceAgent, PowerStatus, Reply
 from pmwatchd.core.rules import Fencing
 
@@ -268,7 +269,8 @@ def _commanded(stage: Stage, member: Member, answer: Reply, fencing: Fencing, no
     A command that clearly failed is given one delay to prove us wrong, the
     others the whole budget.
     """
-    sent = member.sent and (answer.result not in _NOT_SENT or bool(member.lost))
+    reached = answer.result not in _NOT_SENT or any(one.answer for one in answer.tries)
+    sent = member.sent and (reached or bool(member.lost))
     if answer.result is AgentResult.WITHDRAWN:
         return replace(member, step=Step.READY, sent=sent)
     ok = answer.result is AgentResult.OK
@@ -298,11 +300,8 @@ def _read(stage: Stage, member: Member, answer: Reply, fencing: Fencing, now: fl
         if now >= member.settled_at:
             return replace(member, step=Step.PROVEN)
         return replace(member, step=Step.WAITING, poll_at=member.settled_at)
-    if answer.power is not PowerStatus.UNKNOWN:
-        if member.complaint:
-            return _fail(stage, member, member.complaint, fencing, now)
-        if member.uncertain:
-            return replace(member, step=Step.READY)  # it never arrived: another proxy
+    if answer.power is not PowerStatus.UNKNOWN and member.uncertain:
+        return replace(member, step=Step.READY)  # it never arrived: another proxy
     if now >= member.deadline_at:
         waited_s = fencing.budget_s(stage.action)
         why = f"not proven {stage.action} within {waited_s:g} s (last read {answer.power})"
@@ -345,7 +344,7 @@ def _fail(stage: Stage, member: Member, why: str, fencing: Fencing, now: float) 
 
 def _again(stage: Stage, member: Member, step: Step, fencing: Fencing, now: float) -> Member:
     """Ask again after 0.5, 1, 2 ... seconds, up to the configured delay."""
-    pause_s = min(FIRST_POLL_S * 2**member.polls, fencing.delay_max_s(stage.action))
+    pause_s = doubled(FIRST_POLL_S, member.polls, fencing.delay_max_s(stage.action))
     return replace(member, step=step, polls=member.polls + 1, poll_at=now + pause_s)
 
 

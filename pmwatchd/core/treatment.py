@@ -13,7 +13,7 @@ from pmwatchd.core import fence, holds, operate, powerwatch, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import Answered, DeadlineReached, HostProbed, ObserverPaused, Silent
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Action, Alert, Cause, HoldName, ProbeResult
+from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, ProbeResult
 from pmwatchd.core.operation import Doubted, Looked, Phase, Recovered
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import Hold
@@ -43,13 +43,20 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
 
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Take in a fresh heartbeat; an answer to it counts as any."""
-    if event.result is ProbeResult.ALIVE:
-        sensed(site, machine, Answered(machine.name, now), now)
     operation = machine.operation
+    if operation is not None:
+        overheard(site, machine, event, operation.host, now)
+        operation = machine.operation
     if operation is not None and event.turn == operation.doubt:
         operate.fence_step(site, machine, Doubted(event.turn, event.result), now)
     else:
         _looked(site, machine, event, now)
+
+
+def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now: float) -> None:
+    """Take in an answer to a fresh heartbeat, unless another address was asked meanwhile."""
+    if event.result is ProbeResult.ALIVE and asked.fingerprint == machine.host.fingerprint:
+        sensed(site, machine, Answered(machine.name, now), now)
 
 
 def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
@@ -112,14 +119,14 @@ def _judge(site: Site, machine: Machine, now: float) -> None:
     if operation is not None and operation.phase is Phase.LOOK:
         return  # what the last look found stays shown
     automatic = operation is not None and operation.cause is Cause.AUTOMATIC
-    if not machine.silent or automatic:
+    if not machine.silent or automatic or machine.gone:
         _show_holds(site, machine, (), now)
         return
     verdicts = _verdicts(site, machine, now)
     _show_holds(site, machine, verdicts, now)
-    unprotected = [v.reason for v in verdicts if v.name is HoldName.UNPROTECTED]
-    if unprotected:
-        upkeep.alert(site, machine, Alert.UNFENCED, unprotected[0], now)
+    no_way = [v.reason for v in verdicts if v.name in (HoldName.UNPROTECTED, HoldName.BACKOFF)]
+    if no_way and machine.maintenance is None:
+        upkeep.alert(site, machine, Alert.UNFENCED, no_way[0], now)
     if not verdicts:
         reason = f"silent for {now - _base_at(machine, now):.0f} s, beyond its grace"
         operate.open_operation(

@@ -64,9 +64,11 @@ def end_maintenance(site: Site, machine: Machine, *, by: str, reason: str) -> No
 
 
 def alert(site: Site, machine: Machine, name: Alert, reason: str, now: float) -> None:
-    """Raise an alert, once."""
-    if name not in machine.alerts:
-        machine.alerts[name] = RaisedAlert(name=name, since_at=now, reason=reason)
+    """Raise an alert, once; its reason may change."""
+    raised = machine.alerts.get(name)
+    since_at = now if raised is None else raised.since_at
+    machine.alerts[name] = RaisedAlert(name=name, since_at=since_at, reason=reason)
+    if raised is None:
         site.tell("alert.raised", machine, alert=name, reason=reason)
 
 
@@ -93,8 +95,7 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
         machine.seen = False
         machine.watch = watching.Unknown(now)
     machine.watch = watching.redefined(machine.host, machine.watch, now)
-    known = {agent.name for agent in machine.host.power_management.agents}
-    machine.missing &= known
+    machine.check, machine.off_readings = None, 0  # its readings were of other agents
     protect(site, machine, now)
     mended(site, machine, now)
 
@@ -102,10 +103,16 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
 def mended(site: Site, machine: Machine, now: float) -> None:
     """Raise or clear the alerts about what is not on again, or switches another machine."""
     if machine.missing:
-        names = ", ".join(sorted(machine.missing))
-        alert(site, machine, Alert.DEGRADED_POWER, f"not on again: {names}", now)
+        names = [*sorted(machine.missing_agents)]
+        names += [f"{outlet} (no agent switches it now)" for outlet in sorted(machine.ownerless)]
+        reason = f"not on again: {', '.join(names)}"
+        alert(site, machine, Alert.DEGRADED_POWER, reason, now)
     else:
-        clear(site, machine, Alert.DEGRADED_POWER, Alert.PARTIAL_OFF)
+        clear(site, machine, Alert.DEGRADED_POWER)
+    running = machine.operation
+    restoring = running and running.restoring and running.outcome is None
+    if not machine.missing and not restoring:
+        clear(site, machine, Alert.PARTIAL_OFF)
     if machine.miswired and machine.miswired == machine.host.wiring:
         reason = "its agents read off while it answered: they switch another machine"
         alert(site, machine, Alert.MISWIRED, reason, now)

@@ -11,13 +11,12 @@ when that text names it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pmwatchd.core.model import AgentResult, FenceAction, Host, PowerStatus, Try
 
 TEXT_LIMIT = 300
 
-_MASK = "***"
 _TIMED_OUT = (124, 137)  # what timeout(1) exits with after TERM, and after KILL
 _SIGNALS = range(129, 193)  # 128 + signal number
 
@@ -153,26 +152,6 @@ def telling_line(text: str) -> str:
     """The line that names the error, or else the first: agents print warnings before it."""
     lines = [_LOG_PREFIX.sub("", line.strip()) for line in text.splitlines()]
     return first_line("\n".join([*filter(_TELLING.search, lines), *lines]))
-
-
-def masked(text: str, secrets: Iterable[str]) -> str:
-    """*text* with every secret in it replaced; agents echo options that they do not know."""
-    spellings = {
-        spelling
-        for secret in secrets
-        if secret
-        for spelling in (
-            secret,
-            repr(secret)[1:-1],  # as Python shows it in an error
-            secret.replace("'", "\\'"),
-            secret.replace("'", "'\"'\"'"),  # as Python quotes it for a shell
-            secret.replace("'", "'\\''"),  # as a shell is told by hand
-        )
-    }
-    # The longest first: a short secret inside a long one would leave its ends readable.
-    for spelling in sorted(spellings, key=len, reverse=True):
-        text = text.replace(spelling, _MASK)
-    return text
 
 
 def given_up(tries: Sequence[Try]) -> bool:

@@ -130,6 +130,13 @@ def redefined(host: Host, watch: Watch, now: float) -> Watch:
             return watch
 
 
+def unheard(host: Host, watch: Watch, now: float) -> Watch:
+    """Begin anew with a host that nobody listened to for a while."""
+    if isinstance(watch, Booting):
+        return power_on(host, now)
+    return _pardon(host, watch, ObserverPaused(math.inf), now)
+
+
 def deadline(host: Host, watch: Watch) -> float | None:
     """When time alone changes the state, or None."""
     match watch:

@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import cast
 
 from pmwatchd.core.model import Candidate, ProxyResult
-from pmwatchd.errors import ProxyError
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.ports import DRAIN_S, OUTPUT_LIMIT, Completed, always
 
 # Agents switch their own time-outs off when they see PCMK_service, and ~ may hold an .rc file.
 ENVIRONMENT = {
@@ -42,22 +42,30 @@ class LocalTransport:
         return None
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         """
         Run *argv* here; see :class:`pmwatchd.ports.Transport`.
 
         A run that is cancelled, or not over after *over_s* seconds, is killed
         with everything that it started, and so is what outlives its program.
-        Only what began a session of its own escapes; while that keeps a stream
-        open the run is not over, but its exit status is known.
+        Only what began a session of its own escapes; the run is over without it.
 
         Raises:
             ProxyError: The agent is not installed here, or no process could be started.
+            WithdrawnError: It was not *permitted* any more; nothing was started.
         """
         for word in argv:
             if word.startswith(f"{self._agent_dir}/") and (reason := self.missing(word)):
                 raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
+        if not permitted():
+            raise WithdrawnError
         loop = asyncio.get_running_loop()
         try:
             transport, execution = await loop.subprocess_exec(
@@ -74,7 +82,9 @@ class LocalTransport:
             _tell(transport, stdin)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(over_s):
-                    await execution.over.wait()
+                    await execution.ended.wait()
+                async with asyncio.timeout(DRAIN_S):
+                    await execution.closed.wait()
         finally:
             exit_code = transport.get_returncode()
             _end(transport)
@@ -89,11 +99,12 @@ class LocalTransport:
 
 
 class _Execution(asyncio.SubprocessProtocol):
-    """What a process says: the beginning of each stream, and that it is over."""
+    """What a process says: the beginning of each stream, that it ended, that nobody is left."""
 
     def __init__(self) -> None:
         self.kept = {1: bytearray(), 2: bytearray()}
-        self.over = asyncio.Event()
+        self.ended = asyncio.Event()
+        self.closed = asyncio.Event()
         self._group: int | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -105,6 +116,7 @@ class _Execution(asyncio.SubprocessProtocol):
         # At once: the number of a group without members goes to somebody else one day.
         if self._group is not None:
             _kill(self._group)
+        self.ended.set()
 
     def pipe_data_received(self, fd: int, data: bytes | str) -> None:
         """Keep the beginning; the rest is read so that the process never waits for us."""
@@ -113,7 +125,7 @@ class _Execution(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncio calls it
         """It has ended, and nobody holds its streams open."""
-        self.over.set()
+        self.closed.set()
 
 
 def _tell(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:

@@ -72,6 +72,17 @@ def test_a_duration_that_is_none_or_out_of_all_measure_is_a_fault_that_says_so(
     assert said in faults(folder)["grace.period"].reason
 
 
+@pytest.mark.parametrize("text", ["'200ms'", "0.999", "'61s'"])
+def test_the_margin_for_the_end_of_an_agent_is_a_second_at_least(folder: Folder, text: str) -> None:
+    folder.main(f"[fencing]\nkill_after = {text}\n")
+
+    found = faults(folder)
+
+    assert list(found) == ["fencing.kill_after"]
+    assert "1s" in found["fencing.kill_after"].reason
+    assert found["fencing.kill_after"].remedy
+
+
 def test_an_unknown_key_is_a_fault_that_names_the_nearest_known_one(folder: Folder) -> None:
     folder.main("[heartbeat]\nintervall = 5\n")
 

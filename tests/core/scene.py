@@ -198,8 +198,9 @@ class Scene:
     # events ------------------------------------------------------------------------------
 
     def put(self, event: Event) -> list[Order]:
-        """Step the fleet and carry out what it orders."""
+        """Step the fleet by one pass, as the engine does, and carry out what it orders."""
         orders = self.fleet.step(event, self.now)
+        orders += self.fleet.step(DeadlineReached(), self.now)
         self.orders += orders
         for order in orders:
             self._obey(order)
@@ -352,3 +353,12 @@ class Scene:
         view = self.fleet.host(name)
         assert view is not None
         return {str(alert.name) for alert in view.alerts}
+
+
+def hung(*agents: FenceAgent, rules: Rules = RULES) -> Scene:
+    """A host with two supplies hangs, and will hang again when it boots."""
+    scene = Scene(host("node7", *(agents or (agent("a"), agent("b")))), rules=rules)
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    return scene

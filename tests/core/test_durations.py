@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pmwatchd.core.durations import parse
+from pmwatchd.core.durations import doubled, parse
 
 
 @pytest.mark.parametrize(
@@ -37,3 +37,10 @@ def test_a_word_that_is_no_duration_is_refused_with_examples(text: str) -> None:
 def test_an_unknown_unit_is_refused_with_the_known_ones(text: str) -> None:
     with pytest.raises(ValueError, match="use one of ms, s, m, h, d"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("times", "pause_s"), [(0, 10.0), (1, 20.0), (2, 40.0), (3, 45.0), (1024, 45.0), (10**9, 45.0)]
+)
+def test_a_pause_doubles_up_to_its_longest_however_often_it_did(times: int, pause_s: float) -> None:
+    assert doubled(10.0, times, 45.0) == pause_s

@@ -22,10 +22,13 @@ from pmwatchd.core.model import (
     PowerManagement,
     PowerStatus,
     ProbeResult,
+    ProxyResult,
+    ProxySource,
     Reply,
+    Try,
 )
 from pmwatchd.core.orders import ProbeHost, RunAgent, SaveOperation
-from tests.core.scene import FENCING, RULES, Scene, agent, host
+from tests.core.scene import FENCING, RULES, Scene, Switch, agent, host
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
 
@@ -230,6 +233,29 @@ def test_an_off_that_was_withdrawn_leaves_nothing_to_restore() -> None:
 
     assert scene.outcomes() == ["recovered"]
     assert "fence.restoring" not in scene.events()
+
+
+def test_an_off_that_one_proxy_carried_out_and_the_next_one_withdrew_is_brought_back() -> None:
+    scene = dead(agent("a"), agent("b"))
+    ordinary = scene._reply
+
+    def reply(order: RunAgent, switch: Switch) -> Reply:
+        if order.action is not FenceAction.OFF:
+            return ordinary(order, switch)
+        tries: tuple[Try, ...] = ()
+        if order.agent.name == "a":  # its session dropped after the outlet had switched
+            switch.power = OFF
+            ok = ProxyResult.OK
+            tries = (Try(proxy="p1", source=ProxySource.DC, result=ok, answer=AgentResult.ERROR),)
+        return Reply(result=AgentResult.WITHDRAWN, tries=tries)
+
+    scene._reply = reply  # type: ignore[method-assign]
+    scene.until("fence.intended")
+    scene.alive["node7"] = True
+    scene.until("fence.closed")
+
+    assert scene.fields("fence.restoring")[0]["agents"] == ("a",)
+    assert scene.switches["node7", "a"].power is ON
 
 
 def test_a_last_look_of_an_older_turn_permits_nothing() -> None:
@@ -587,6 +613,28 @@ def test_a_failed_operation_waits_and_is_tried_again_while_the_host_is_silent() 
 
     assert pauses[:3] == [10, 20, 40]
     assert scene.holds() == ["backoff"] or scene.status() == "powering_off"
+
+
+def test_a_long_row_of_failures_waits_for_the_longest_pause() -> None:
+    before = dead(agent())
+    before.run(1)
+    before.memories["node7"] = replace(before.memories["node7"], failures=2000)
+    scene = Scene(*before.hosts.values(), after=before)
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.until("fence.closed")
+    closed_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - closed_at == pytest.approx(FENCING.retry_max_s, abs=0.1)
+
+
+def test_a_status_is_asked_again_through_a_budget_of_any_length() -> None:
+    long = replace(FENCING, off_status_delay_s=0.5, off_status_retries=1500)
+    scene = dead(agent(), rules=replace(RULES, fencing=long))
+    scene.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    scene.run(700)
+
+    assert scene.status() == "powering_off"
 
 
 def test_after_a_proven_off_there_is_quiet_time() -> None:

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from pmwatchd.core import operate
+from pmwatchd.core import operate, treatment
 from pmwatchd.core.events import (
     AgentReplied,
     Answered,
+    CancelRequested,
     DeadlineReached,
     HeartbeatsHeard,
     HostProbed,
@@ -32,11 +33,11 @@ from pmwatchd.core.model import (
     ProbeResult,
     Reply,
 )
-from pmwatchd.core.orders import ProbeHost, RunAgent
+from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
 from pmwatchd.core.rules import Safety
 from pmwatchd.core.site import Site
-from pmwatchd.core.watch import Up
-from tests.core.scene import RULES, Scene, agent, host
+from pmwatchd.core.watch import NonResponsive, Up
+from tests.core.scene import RULES, Scene, agent, host, hung
 
 NODE = host("node7", agent())
 
@@ -294,6 +295,68 @@ def test_a_redefined_host_keeps_its_old_definition_until_its_operation_ends() ->
     assert scene.outcomes() == ["done"]
 
 
+def test_a_silent_host_that_a_reload_removes_is_not_fenced_any_more() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    before.kill()
+    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=300.0)), after=before)
+    scene.run(60)
+    assert scene.holds() == ["startup"]
+    scene.load(host("node8"), rules=RULES)
+    scene.run(60)
+
+    assert scene.commands() == []
+    assert "fence.opened" not in scene.events()
+
+
+def test_a_person_may_end_the_operation_of_a_host_that_was_removed() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene.until("fence.on_failed")
+    scene.load()
+    sent = scene.commands()
+    answer = scene.ask(lambda n: CancelRequested(request=n, host="node7", by="ann"))
+    assert answer == Accepted(operation="op_1_1")
+    scene.run(600)
+
+    assert scene.outcomes() == ["cancelled"]
+    assert scene.commands() == sent
+
+
+def test_a_host_that_is_added_again_while_its_operation_runs_gets_a_full_grace() -> None:
+    scene = Scene(NODE)
+    scene.run(100)
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.put(PowerRequested(request=1, host="node7", action=Action.ON, by="ann"))
+    scene.load()
+    scene.run(1)
+    added_at = scene.now
+    scene._last_answer.clear()  # whoever listens begins anew
+    scene.kill()
+    scene.load(NODE)
+    scene.until("watch.non_responsive")
+
+    assert scene.now - added_at >= NODE.grace.period_s
+
+
+def test_an_answer_at_the_old_address_does_not_count_at_the_new_one() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.opened")
+    scene.load(replace(NODE, address="10.0.9.9"))
+    scene.until("fence.agent_executed")
+    (look,) = [order for order in scene.orders if isinstance(order, ProbeHost)]
+    scene.put(HostProbed("node7", look.operation, look.turn, ProbeResult.ALIVE))
+    assert scene.outcomes() == ["recovered"]
+    scene.run(300)
+
+    assert scene.status() == "unknown"
+    assert scene.commands() == []
+
+
 def test_refused_inventory_is_an_alert_until_it_is_mended() -> None:
     scene = Scene(NODE)
     scene.load(NODE, refused="2 faults")
@@ -325,6 +388,25 @@ def test_a_last_look_that_we_could_not_make_is_made_again() -> None:
 
     assert len(looks) == 3
     assert scene.commands() == ["off", "on"]
+
+
+def test_a_last_look_that_we_can_never_make_ends_the_operation_with_the_reason() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.kill()
+
+    def probed(order: ProbeHost) -> None:
+        fault = ProbeResult.LOCAL_FAULT
+        scene.put(HostProbed("node7", order.operation, order.turn, fault))
+
+    scene._probed = probed  # type: ignore[method-assign]
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["cancelled"]
+    assert scene.fields("fence.closed")[0]["reason"] == (
+        "no heartbeat can be sent: a fault of our own"
+    )
+    assert scene.commands() == []
 
 
 def test_operations_can_be_seen_while_they_run_and_after() -> None:
@@ -391,3 +473,24 @@ def test_an_event_for_a_host_without_an_operation_changes_nothing() -> None:
     operate.fence_step(site, machine, DeadlineReached(), 1.0)
 
     assert site.orders == []
+
+
+def test_a_fresh_heartbeat_for_an_operation_that_is_over_changes_nothing() -> None:
+    site = Site(epoch=1, started_at=0.0)
+    machine = Machine(host=NODE, watch=NonResponsive(0.0, base_at=0.0), seen=True)
+    treatment.probed(site, machine, HostProbed("node7", "op_1_1", 3, ProbeResult.SILENT), 1.0)
+
+    assert site.orders == []
+
+
+def test_a_boot_time_out_ends_though_the_host_was_removed_and_added_again() -> None:
+    scene = hung()
+    scene.switches["node7", "b"].late_s = 5.0
+    scene.until("fence.on_proven")
+    node = scene.hosts["node7"]
+    scene.load()
+    scene.run(1)
+    scene.load(node)
+    scene.run(70)
+
+    assert scene.status() == "connecting"

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pmwatchd.core.events import MaintenanceRequested, PowerRequested, StatusRequested
-from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Switches
-from pmwatchd.core.orders import ProbeHost, RunAgent
-from tests.core.scene import FENCING, RULES, Scene, agent, host
+from pmwatchd.core.events import (
+    Answered,
+    CancelRequested,
+    HeartbeatsHeard,
+    MaintenanceEndRequested,
+    MaintenanceRequested,
+    PowerRequested,
+    StatusRequested,
+    VouchRequested,
+)
+from pmwatchd.core.model import Action, AgentResult, FenceAction, Grace, PowerStatus, Switches
+from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
+from tests.core.scene import FENCING, RULES, Scene, agent, host, hung
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
 FEED = Switches.FEED
@@ -189,6 +198,23 @@ def test_an_off_that_is_proven_with_nobody_answering_shows_that_the_wiring_is_ri
     assert "miswired" not in scene.alerts()
 
 
+def test_a_persons_word_that_a_host_is_off_does_not_show_that_its_wiring_is_right() -> None:
+    scene = miswired()
+    scene.run(30)
+    scene.kill()
+    scene.run(6)
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    scene.run(10)
+    assert scene.status() == "maintenance"
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.put(MaintenanceEndRequested(request=2, host="node7", by="ann"))
+    scene.run(120)
+
+    assert scene.holds() == ["miswired"]
+    assert scene.commands() == ["off", "on"]
+
+
 # the watch over the power ------------------------------------------------------------------
 
 
@@ -251,6 +277,17 @@ def test_a_reading_that_was_asked_for_before_an_operation_began_proves_nothing()
     scene.run(60)
 
     assert scene.commands() == ["off", "on", "off", "on"]
+
+
+def test_a_reading_of_agents_that_a_reload_renamed_proves_nothing() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].took_s = 5.0
+    scene.run(12)
+    scene.load(host("node7", agent("ilo"), boot_timeout_s=600.0))
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "booting"
 
 
 def degraded() -> Scene:
@@ -338,8 +375,148 @@ def test_a_persons_reading_that_still_finds_it_off_changes_nothing() -> None:
     assert scene.alerts() == {"degraded_power"}
 
 
-def test_an_agent_that_the_inventory_drops_is_not_missing() -> None:
-    scene = degraded()
-    scene.load(host("node7", agent("a")))
+def test_an_outlet_that_no_agent_switches_now_is_missing_until_a_person_gives_it_up() -> None:
+    before = degraded()
+    scene = Scene(host("node7", agent("a")), after=before, at=before.now + 5.0)
+    scene.run(120)
+    (alert,) = scene.fleet.hosts()[0].alerts
+    assert alert.reason == "not on again: b.mgmt:/ (no agent switches it now)"
+    scene.put(CancelRequested(request=1, host="node7", by="ann"))
 
+    assert scene.answers[1] == Accepted()
     assert scene.alerts() == set()
+
+
+def test_a_supply_is_still_missing_when_its_agent_gets_another_name() -> None:
+    scene = degraded()
+    scene.switches["node7", "left"] = scene.switches["node7", "b"]
+    scene.load(host("node7", agent("a"), agent("left", address="b.mgmt")))
+    assert scene.alerts() == {"degraded_power"}
+    scene.switches["node7", "left"].stuck = set()
+    scene.run(120)
+
+    assert scene.switches["node7", "left"].power is ON
+    assert scene.alerts() == set()
+
+
+def test_a_host_found_off_is_on_though_what_an_earlier_operation_left_off_stays_off() -> None:
+    scene = degraded()
+    scene.run(60)
+    scene.boots = False
+    scene.switches["node7", "a"].power = OFF
+    scene.kill()
+    scene.until("fence.on_proven")
+    scene.run(30)
+
+    assert scene.switches["node7", "a"].power is ON
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_an_on_that_fails_within_the_grace_period_neither_alerts_nor_delays_anything() -> None:
+    scene = degraded()
+    scene.run(30)
+    scene.load(replace(scene.hosts["node7"], grace=Grace(period_s=300.0)))
+    scene.kill()
+    scene.boots = False
+    for name in "ab":
+        scene.switches["node7", name].unreadable = None
+    scene.switches["node7", "a"].power = OFF
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    scene.until("fence.closed")
+    while scene.outcomes()[-1] != "failed":
+        scene.until("fence.closed")
+
+    assert scene.status() == "connecting"
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_an_off_that_lands_after_its_power_was_restored_is_found_and_undone() -> None:
+    patient = replace(FENCING, off_status_retries=15)
+    scene = Scene(host("node7", agent("a"), agent("b")), rules=replace(RULES, fencing=patient))
+    scene.run(10)
+    scene.kill()
+    late = scene.switches["node7", "a"]
+    late.result = AgentResult.ERROR  # and yet the device has taken the command
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.until("fence.restoring")
+    late.result = AgentResult.OK
+    scene.until("fence.closed")
+    scene.alive["node7"] = True
+    scene.run(15)
+    late.power = OFF
+    scene.run(120)
+
+    assert late.power is ON
+    assert scene.alerts() == set()
+
+
+def test_a_host_that_hangs_at_boot_is_fenced_again_though_one_supply_stays_off() -> None:
+    scene = hung()
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.run(600)
+
+    assert scene.commands(switch="a").count("off") > 1
+
+
+def test_a_partial_off_of_a_miswired_host_is_told_until_its_power_is_restored() -> None:
+    scene = miswired()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene.until("fence.on_failed")
+
+    assert scene.switches["node7", "bmc"].power is PowerStatus.OFF
+    assert "partial_off" in scene.alerts()
+
+
+def test_a_partial_off_is_told_on_after_a_reload() -> None:
+    scene = hung()
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.until("fence.restoring")
+    scene.load(replace(scene.hosts["node7"], boot_timeout_s=61.0))
+    scene.run(1)
+
+    assert scene.switches["node7", "a"].power is PowerStatus.OFF
+    assert "partial_off" in scene.alerts()
+
+
+def test_an_off_that_may_land_late_is_watched_on_after_a_restart() -> None:
+    patient = replace(RULES, fencing=replace(FENCING, off_status_retries=30))
+    scene = hung(rules=patient)
+    late = scene.switches["node7", "a"]
+    late.result = AgentResult.ERROR
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.until("fence.restoring")
+    late.result = AgentResult.OK
+    scene.until("fence.closed")
+    scene.alive["node7"] = True
+    scene.run(6)
+    again = Scene(*scene.hosts.values(), rules=patient, after=scene, at=scene.now + 1.0)
+    late.power = PowerStatus.OFF
+    again.run(200)
+
+    assert late.power is PowerStatus.ON or again.alerts()
+
+
+def test_degraded_power_names_what_a_reload_took_away() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b")))
+    scene.run(10)
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
+    scene.until("fence.closed")
+    scene.load(host("node7", agent("a")))
+    (alert,) = scene.fleet.hosts()[0].alerts
+
+    assert "no agent switches it now" in alert.reason
+
+
+def test_any_answer_after_the_first_reading_of_off_says_that_it_is_not_off() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    scene.run(0.35)
+    assert [r.event for _, r in scene.told][-1] == "fence.agent_executed"
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now),)))
+
+    assert "fence.restoring" in scene.events()
+    assert scene.alerts() == {"miswired", "partial_off"}

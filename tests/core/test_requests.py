@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from pmwatchd.core.events import (
     AgentReplied,
+    Answered,
     CancelRequested,
+    Event,
+    HeartbeatsHeard,
+    HostProbed,
     JournalFailed,
     MaintenanceEndRequested,
     MaintenanceRequested,
     PersonEvent,
     PowerRequested,
+    Silent,
     StatusRequested,
     VouchRequested,
 )
-from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Reply
-from pmwatchd.core.orders import Accepted, PowerRead, Refused
-from tests.core.scene import Scene, agent, host
+from pmwatchd.core.model import (
+    Action,
+    AgentResult,
+    FenceAction,
+    Liveness,
+    PowerStatus,
+    ProbeResult,
+    Reply,
+)
+from pmwatchd.core.orders import Accepted, Order, PowerRead, Refused
+from tests.core.scene import Scene, agent, host, hung
 
 
 def up(*agents: object) -> Scene:
@@ -79,6 +92,22 @@ def test_a_persons_off_puts_the_host_in_maintenance_without_expiry() -> None:
     assert view.maintenance is not None
     assert (view.maintenance.by, view.maintenance.until_at) == ("ann", None)
     assert scene.holds() == ["maintenance"]
+
+
+def test_a_persons_off_that_fails_leaves_a_host_that_was_kept_off_in_its_maintenance() -> None:
+    scene = up(agent("a"), agent("b"))
+    power(scene, Action.OFF)
+    scene.run(30)
+    scene.boots = False
+    for name in "ab":  # somebody pressed a button
+        scene.switches["node7", name].power = PowerStatus.ON
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    power(scene, Action.OFF)
+    scene.run(300)
+
+    assert scene.outcomes() == ["done", "failed"]
+    assert scene.status() == "maintenance"
+    assert [fields["cause"] for fields in scene.fields("fence.opened")] == ["person"] * 2
 
 
 def test_a_persons_on_ends_that_maintenance() -> None:
@@ -243,6 +272,23 @@ def test_cancel_ends_the_pursuit_of_on_and_leaves_the_alert() -> None:
     assert scene.fields("fence.closed")[0]["by"] == "ann"
 
 
+def test_a_host_that_is_off_too_shortly_to_be_missed_is_left_off_by_a_cancel() -> None:
+    scene = up()
+    scene.run(0.6)
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.off_proven")
+    scene.run(0.5)
+    assert scene.fleet.hosts()[0].liveness is Liveness.UP
+    cancel(scene)
+    scene.run(1)
+    assert scene.alerts() == {"left_off"}
+    scene.run(300)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.status() == "maintenance"
+
+
 def test_cancelling_an_on_that_switched_nothing_off_leaves_nothing_off() -> None:
     scene = up()
     scene.kill()
@@ -315,6 +361,23 @@ def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:
     assert cancel(scene) == Accepted(operation="op_1_1")
     assert scene.outcomes() == []
     scene.run(2.1)
+
+    assert scene.outcomes() == ["cancelled"]
+
+
+def test_a_cancel_that_waits_for_one_command_has_nothing_to_do_until_it_is_over() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "a"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.intended")
+    scene.switches["node7", "b"].took_s = 3.0
+    scene.until("fence.off_proven")
+    scene.run(0.3)
+    assert cancel(scene) == Accepted(operation="op_1_1")
+    scene.run(1)
+    due_at = scene.fleet.next_deadline()
+    assert due_at is None or due_at > scene.now
+    scene.run(5)
 
     assert scene.outcomes() == ["cancelled"]
 
@@ -427,10 +490,55 @@ def test_a_persons_word_without_an_operation_keeps_the_host_off() -> None:
     assert scene.commands() == []
 
 
+def test_a_host_that_a_person_vouched_for_is_not_unfenced_any_more() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.run(1)
+    assert scene.alerts() == {"unfenced"}
+    vouch(scene)
+    scene.run(60)
+
+    assert scene.status() == "maintenance"
+    assert scene.alerts() == set()
+
+
+def test_without_a_journal_nobody_can_vouch() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "journal-unwritable"
+    assert scene.status() == "failed"
+
+
 def test_nobody_can_vouch_for_a_host_that_answers() -> None:
     scene = unreadable()
     scene.alive["node7"] = True
     refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-answers"
+
+
+def test_an_answer_to_the_question_whether_it_is_off_counts_as_any() -> None:
+    scene = unreadable()
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.put(HostProbed("node7", "query_77", 0, ProbeResult.ALIVE))
+
+    assert scene.fleet.hosts()[0].liveness is Liveness.UP
+
+
+def test_nobody_can_vouch_for_a_host_that_answered_while_the_question_was_open() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].took_s = 4.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(1)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now),)))
+    scene.put(HeartbeatsHeard((), (Silent("node7", scene.now),)))
+    scene.run(5)
+    refused = scene.answers[77]
 
     assert isinstance(refused, Refused)
     assert refused.type == "host-answers"
@@ -443,6 +551,19 @@ def test_nobody_can_vouch_against_an_agent_that_reads_on() -> None:
 
     assert isinstance(refused, Refused)
     assert (refused.type, "pdu" in refused.reason) == ("agent-reads-on", True)
+
+
+def test_nobody_can_vouch_against_what_the_operation_reads_on_meanwhile() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    scene.put(AgentReplied("node7", "op_1_1", 2, "bmc", FenceAction.STATUS, on))
+    scene.run(4)
+    refused = scene.answers[77]
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "agent-reads-on"
 
 
 def test_a_persons_word_comes_too_late_for_an_off_that_is_over() -> None:
@@ -501,3 +622,85 @@ def test_a_reply_to_a_question_that_nobody_asked_is_ignored() -> None:
     )
 
     assert scene.put(reply) == []
+
+
+def test_a_persons_word_whose_opening_is_not_durable_keeps_nothing_off() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    ordinary = scene.fleet.step
+
+    def step(event: Event, now: float) -> list[Order]:  # as the engine, whose commit fails
+        orders = ordinary(event, now)
+        if not any(getattr(order, "id", "") == "op_1_2" for order in orders):
+            return orders
+        scene.fleet.step = ordinary  # type: ignore[method-assign]
+        return [*orders, *ordinary(JournalFailed(frozenset({"op_1_2"}), "disk full"), now)]
+
+    scene.fleet.step = step  # type: ignore[method-assign]
+    scene.run(60)
+
+    assert scene.status() != "maintenance"
+
+
+def test_a_cancel_after_power_is_proven_on_does_not_keep_the_host_off() -> None:
+    scene = hung()
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.until("fence.on_proven")
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="b is broken"))
+    scene.run(3)
+
+    assert scene.outcomes() == ["cancelled"]
+    assert "left_off" not in scene.alerts()
+    assert scene.status() != "maintenance"
+
+
+def test_a_word_is_judged_by_everything_that_came_with_the_last_reply() -> None:
+    scene = unreadable()
+    scene.switches["node7", "bmc"].took_s = 100.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.put(HostProbed("node7", "query_77", 0, ProbeResult.SILENT))
+    lost = Reply(result=AgentResult.UNREACHABLE)
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    last = AgentReplied("node7", "query_77", 0, "bmc", FenceAction.STATUS, lost)
+    scene.fleet.step(last, scene.now)  # and in the same pass:
+    scene.put(AgentReplied("node7", "op_1_1", 2, "bmc", FenceAction.STATUS, on))
+    refused = scene.answers[77]
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "agent-reads-on"
+
+
+def test_a_word_that_has_taken_effect_is_not_void_because_power_came_back() -> None:
+    scene = unreadable()
+    assert vouch(scene) == Accepted(operation="op_1_1")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_word_that_an_agent_contradicts_before_it_takes_effect_ends_as_cancelled() -> None:
+    scene = unreadable()
+    scene.until("fence.closed")
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(0.2)
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    scene.put(AgentReplied("node7", "query_9", 0, "bmc", FenceAction.STATUS, on))
+    scene.run(1)
+
+    assert scene.outcomes() == ["failed", "cancelled"]
+    assert scene.status() != "maintenance"
+
+
+def test_a_word_for_a_running_operation_that_is_void_lets_it_go_on() -> None:
+    scene = up(agent())
+    scene.kill()
+    scene.switches["node7", "bmc"].took_s = 3.0
+    scene.until("fence.intended")
+    scene.put(HostProbed("node7", "nothing", 0, ProbeResult.SILENT))
+    scene.fleet.step(VouchRequested(request=77, host="node7", by="ann", reason="x"), scene.now)
+    scene.run(60)
+
+    assert scene.outcomes() == ["done"]

@@ -4,9 +4,27 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pmwatchd.core.events import AgentReplied, InventoryLoaded, MaintenanceRequested, PowerRequested
+import pytest
+
+from pmwatchd.core.events import (
+    AgentReplied,
+    CancelRequested,
+    InventoryLoaded,
+    MaintenanceRequested,
+    PersonEvent,
+    PowerRequested,
+    VouchRequested,
+)
 from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
-from pmwatchd.core.orders import HoldDevice, Record, RunAgent, SaveHost, SaveOperation
+from pmwatchd.core.orders import (
+    Accepted,
+    HoldDevice,
+    Record,
+    Refused,
+    RunAgent,
+    SaveHost,
+    SaveOperation,
+)
 from pmwatchd.core.resume import resume
 from pmwatchd.core.rules import Safety
 from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
@@ -67,8 +85,26 @@ def test_the_block_lasts_as_long_as_the_former_start_allowed_its_executions() ->
     before.until("fence.intended")
     scene = Scene(NODE, after=before, at=before.now + 1.0)
     holds = [order for order in scene.orders if isinstance(order, HoldDevice)]
-    assert [(hold.agent.name, hold.for_s) for hold in holds] == [("bmc", 20.0), ("bmc", 130.0)]
+    assert [(hold.device, hold.for_s) for hold in holds] == [
+        ("bmc.mgmt:", 20.0),
+        ("bmc.mgmt:", 130.0),
+    ]
     scene.run(129)
+
+    assert not [order for order in scene.orders if isinstance(order, RunAgent)]
+
+
+def test_a_second_crash_still_waits_for_what_the_first_one_left_running() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.until("fence.intended")
+    before.alive["node7"] = True
+    second = Scene(*before.hosts.values(), after=before, at=before.now + 1.0)
+    second.run(5)  # meanwhile the host answers, which is journalled
+    scene = Scene(*before.hosts.values(), after=second, at=second.now + 1.0)
+    holds = {(o.device, o.for_s) for o in scene.orders if isinstance(o, HoldDevice)}
+    over_s = FENCING.over_s(FenceAction.OFF)
+    assert holds >= {("a.mgmt:", over_s), ("b.mgmt:", over_s)}
+    scene.run(over_s - 0.1)
 
     assert not [order for order in scene.orders if isinstance(order, RunAgent)]
 
@@ -84,6 +120,122 @@ def test_an_operation_is_continued_when_its_agents_are_back_in_the_inventory() -
 
     assert scene.events("fence.continued", "fence.closed") == ["fence.continued", "fence.closed"]
     assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+
+
+def test_no_second_operation_is_opened_beside_one_whose_agents_are_back() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    before.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene = Scene(host("node7"), after=before, at=before.now + 60.0)
+    scene.run(400)
+    assert scene.status() == "non_responsive"
+    scene.load(NODE)
+    scene.run(1)
+
+    assert "fence.continued" in scene.events()
+    assert set(scene.saved) == {"op_1_1"}
+
+
+def left_without_agents() -> Scene:
+    """An operation is open, and the inventory has no agent for its host any more."""
+    before = dying()
+    before.until("fence.off_proven")
+    scene = Scene(host("node7"), after=before, at=before.now + 60.0)
+    scene.run(10)
+    return scene
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        VouchRequested(request=1, host="node7", by="ann", reason="cable is out"),
+        PowerRequested(request=1, host="node7", by="ann", action=Action.ON),
+    ],
+)
+def test_nothing_is_begun_beside_an_operation_that_waits_for_its_agents(word: PersonEvent) -> None:
+    scene = left_without_agents()
+    scene.put(word)
+    refused = scene.answers[1]
+
+    assert isinstance(refused, Refused)
+    assert (refused.type, refused.operation) == ("host-busy", "op_1_1")
+    assert set(scene.saved) == {"op_1_1"}
+
+
+def test_a_person_may_give_up_an_operation_that_no_agent_can_carry_on() -> None:
+    scene = left_without_agents()
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="scrapped"))
+
+    assert scene.answers[1] == Accepted(operation="op_1_1")
+    assert scene.saved["op_1_1"].outcome is Outcome.CANCELLED
+    assert scene.fleet.alerts() == ()
+    assert "left_off" in scene.alerts()
+
+
+def test_a_host_that_answers_is_not_left_off_by_giving_up_its_operation() -> None:
+    scene = left_without_agents()
+    scene.alive["node7"] = True
+    scene.run(10)
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="it is up"))
+
+    assert scene.saved["op_1_1"].outcome is Outcome.CANCELLED
+    assert "left_off" not in scene.alerts()
+    assert scene.status() == "up"
+
+
+def test_what_was_switched_off_is_brought_back_by_agents_of_another_name() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    renamed = replace(NODE.power_management.agents[0], name="ilo")
+    after = replace(NODE, power_management=replace(NODE.power_management, agents=(renamed,)))
+    before.switches["node7", "ilo"] = before.switches["node7", "bmc"]
+    scene = Scene(after, after=before, at=before.now + 60.0)
+    scene.run(60)
+
+    assert scene.commands(switch="ilo") == ["off", "on", "on"]
+    assert scene.outcomes() == ["done"]
+
+
+def test_what_no_agent_switches_now_is_remembered_until_one_does() -> None:
+    before = dying(agent("bmc"), agent("pdu", order=2))
+    before.until("fence.off_proven")
+    scene = Scene(host("node7", agent("pdu", order=2)), after=before, at=before.now + 60.0)
+    scene.until("fence.closed")
+    assert scene.memories["node7"].missing == ("bmc.mgmt:/",)
+    scene.load(host("node7", agent("bmc"), agent("pdu", order=2)))
+    scene.run(100)
+
+    assert scene.switches["node7", "bmc"].power is PowerStatus.ON
+    assert not scene.memories["node7"].missing
+
+
+def test_restoring_ends_when_no_agent_switches_what_was_switched_off_and_nothing_is_forgotten() -> (
+    None
+):
+    before = dying(agent("a"), agent("b"))
+    before.boots = False
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    before.until("fence.restoring")
+    scene = Scene(host("node7", agent("new")), after=before, at=before.now + 1.0)
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["failed"]
+    assert scene.memories["node7"].missing == ("a.mgmt:/", "b.mgmt:/")
+
+
+def test_a_long_pursuit_of_on_is_continued_with_the_longest_pause() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    before.until("fence.on_failed")
+    saved = before.saved["op_1_1"]
+    before.saved["op_1_1"] = replace(saved, document={**saved.document, "retries": 2000})
+    scene = Scene(NODE, after=before, at=before.now + 1.0)
+    scene.until("fence.on_failed")
+    failed_at = scene.now
+    scene.until("fence.intended")
+
+    assert scene.now - failed_at >= FENCING.retry_max_s
 
 
 def test_what_is_no_number_of_seconds_blocks_nothing() -> None:
@@ -185,6 +337,66 @@ def test_a_restoring_operation_goes_on_restoring() -> None:
     assert scene.commands(switch="a")[0] == "off"
     assert scene.switches["node7", "a"].power is PowerStatus.ON
     assert scene.outcomes() == ["failed"]
+
+
+def test_restoring_goes_on_with_agents_of_another_name() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    before.until("fence.restoring")
+    for old, new in (("a", "left"), ("b", "right")):
+        before.switches["node7", new] = before.switches["node7", old]
+    before.switches["node7", "left"].stuck = set()
+    renamed = agent("left", address="a.mgmt"), agent("right", address="b.mgmt")
+    scene = Scene(host("node7", *renamed), after=before, at=before.now + 60.0)
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["failed"]
+    assert scene.switches["node7", "left"].power is PowerStatus.ON
+
+
+def test_a_partial_off_is_told_again_after_a_restart() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "a"].stuck = {FenceAction.ON}
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene = killed_when(before, "fence.restoring")
+
+    assert "partial_off" in scene.alerts()
+
+
+def vouched() -> Scene:
+    """A person has vouched for a host that no agent can switch on yet."""
+    before = dying()
+    before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    before.until("fence.opened")
+    before.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    return before
+
+
+def test_an_off_that_a_person_vouched_for_is_not_claimed_again_after_a_restart() -> None:
+    before = vouched()
+    scene = killed_when(before, "fence.off_proven")
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.run(60)
+
+    assert "fence.off_proven" not in scene.events()
+    assert scene.outcomes() == ["done"]
+
+
+def test_a_persons_word_is_void_when_the_host_answers_before_it_takes_effect() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene = Scene(NODE, after=before, at=before.now + 1.0)
+    scene.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    scene.run(3)
+    assert scene.answers[1] == Accepted(operation="op_1_1")
+    scene.alive["node7"] = True
+    scene.run(FENCING.over_s(FenceAction.OFF) + 10)
+
+    assert "fence.off_proven" not in scene.events()
 
 
 def test_killed_while_the_second_supply_is_awaited_it_is_awaited_on() -> None:
@@ -332,7 +544,11 @@ def test_a_document_that_lacks_everything_is_read_as_nothing_done() -> None:
 
 
 def test_an_agent_that_the_inventory_has_lost_is_not_waited_for() -> None:
-    document = {"switched": ["bmc", "old"], "restoring": Outcome.FAILED, "proven_on": True}
+    document = {
+        "switched": ["bmc.mgmt:/", "old:/3"],
+        "restoring": Outcome.FAILED,
+        "proven_on": True,
+    }
     saved = SaveOperation(
         id="op_1_1",
         host="node7",

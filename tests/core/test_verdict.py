@@ -12,7 +12,6 @@ from pmwatchd.core.verdict import (
     classify,
     first_line,
     given_up,
-    masked,
     merge,
     not_started,
     power_of,
@@ -203,19 +202,6 @@ def test_the_line_that_names_the_error_is_shown_before_warnings() -> None:
         telling_line("Traceback (most recent call last):\nx.y.OddError: why") == "x.y.OddError: why"
     )
     assert telling_line("nothing special\n") == "nothing special"
-
-
-def test_secrets_are_masked_however_agents_quote_them() -> None:
-    text = r"""a-b'c -P 'a-b'"'"'c' ['a-b\'c'] 'a-b'\''c' back\\slash back\slash"""
-
-    shown = masked(text, ["a-b'c", "", "back\\slash"])
-
-    assert "a-b" not in shown
-    assert "slash" not in shown
-
-
-def test_the_longer_of_two_secrets_is_masked_first() -> None:
-    assert masked("secret-and-more", ["secret", "secret-and-more"]) == "***"
 
 
 @pytest.mark.parametrize(

@@ -21,8 +21,8 @@ from tests.kit.waiting import eventually
 
 pytestmark = needs(*IRON)
 
-AGENT_TIMEOUT_S = 5.0
-KILL_AFTER_S = 0.5
+AGENT_TIMEOUT_S = 4.0
+KILL_AFTER_S = 1.0
 SLOW_S = 1.0  # an off is on its way for so long: room to freeze the proxy in it
 FENCING = {
     "agent_timeout": f"{AGENT_TIMEOUT_S}s",

@@ -31,7 +31,7 @@ from tests.kit.ssh import Ledger
 
 pytestmark = needs("sshd", "ssh-keygen")
 
-LIMIT_S, KILL_AFTER_S = 3.0, 0.5
+LIMIT_S, KILL_AFTER_S = 3.0, 1.0
 RULES = Fencing(agent_timeout_s=LIMIT_S + 0.5, status_timeout_s=LIMIT_S, kill_after_s=KILL_AFTER_S)
 SLACK_S = 5.0  # for a busy machine: a connection, and up to four short programs
 EARLY_S = 0.1  # time is counted from a moment after the start
@@ -77,7 +77,6 @@ def row(does: str, result: AgentResult, events: tuple[str, ...], **more: object)
 
 
 READ_ON, READ_OFF = {"power": PowerStatus.ON}, {"power": PowerStatus.OFF}
-OVER_S = RULES.over_s(STATUS)
 
 TABLE = [
     # those that behave
@@ -86,6 +85,8 @@ TABLE = [
     row("sound", OK, ONCE, asked=OFF),
     row("warns", OK, ONCE, **READ_OFF),
     row("answers_late", OK, ONCE, after_s=0.7, **READ_OFF),
+    row("leaves_a_child", OK, ONCE, **READ_ON),
+    row("leaves_a_child", OK, ONCE, asked=OFF),
     row("knows_old_names", OK, ONCE, **READ_ON),
     # those that take too long
     row("hangs", TIMEOUT, ONCE, after_s=LIMIT_S, says="time limit"),
@@ -93,7 +94,6 @@ TABLE = [
     row("ignores_term", TIMEOUT, ONCE, after_s=LIMIT_S + KILL_AFTER_S, says="time limit"),
     row("answers_too_late", TIMEOUT, ONCE, after_s=LIMIT_S),
     row("answers_then_hangs", TIMEOUT, ONCE, after_s=LIMIT_S),
-    row("leaves_a_child", KILLED, LOST, after_s=OVER_S, says="what it did is unknown"),
     # those that end by a signal
     row("killed", KILLED, LOST, says="signal"),
     row("killed", KILLED, LOST, asked=ON, says="signal"),

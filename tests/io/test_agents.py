@@ -5,27 +5,29 @@ from __future__ import annotations
 import asyncio
 import secrets
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
+from pmwatchd.core.metadata import Metadata
 from pmwatchd.core.model import (
     AgentResult,
     Candidate,
     FenceAction,
     FenceAgent,
+    Limits,
     PowerStatus,
     ProxyResult,
     ProxySource,
 )
-from pmwatchd.core.rules import Fencing
-from pmwatchd.errors import ProxyError
-from pmwatchd.io.agents import FenceAgents
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.io.agents import Catalogue, FenceAgents
+from pmwatchd.io.agents.catalogue import Ask
 from pmwatchd.io.local import LocalTransport
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, always
 from tests.kit.parts import needs
 from tests.kit.proxy import Proxy
 from tests.kit.ssh import Build, candidate
@@ -34,6 +36,7 @@ from tests.kit.waiting import eventually
 ENGINE = Candidate(name="engine", source=ProxySource.ENGINE)
 NODE2 = Candidate(name="node2", source=ProxySource.CLUSTER)
 STATUS, OFF = FenceAction.STATUS, FenceAction.OFF
+LIMITS = Limits()
 CANARY = f"canary{secrets.token_hex(8)}"
 AGENT = FenceAgent(
     name="bmc",
@@ -46,6 +49,16 @@ AGENT = FenceAgent(
 DONE = Completed(exit_code=0)
 
 
+class Undescribed(Catalogue):
+    """Holds that no agent describes itself, and asks none."""
+
+    def __init__(self) -> None:
+        super().__init__(tell=print)
+
+    async def look_up(self, proxy: Candidate, agent_type: str, ask: Ask) -> Metadata | None:  # noqa: ARG002 - as a catalogue has it
+        return None
+
+
 @dataclass
 class Script:
     """A transport that answers as scripted and remembers what it was asked."""
@@ -54,15 +67,26 @@ class Script:
     asked: list[tuple[str, list[str], bytes, float]] = field(default_factory=list)
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
+        if not permitted():
+            raise WithdrawnError
         self.asked.append((proxy.name, list(argv), stdin, over_s))
         return self.completed
 
 
 def scripted(ssh: Script, local: Script | None = None) -> FenceAgents:
     return FenceAgents(
-        agent_dir="/usr/sbin", fencing=Fencing, ssh=ssh, local=local if local is not None else ssh
+        agent_dir="/usr/sbin",
+        ssh=ssh,
+        local=local if local is not None else ssh,
+        catalogue=Undescribed(),
     )
 
 
@@ -71,10 +95,13 @@ class Here:
 
     def __init__(self, directory: Path, limit_s: float = 10.0) -> None:
         self.directory = directory
-        fencing = Fencing(status_timeout_s=limit_s, agent_timeout_s=limit_s, kill_after_s=0.5)
+        self.limits = Limits(limit_s, kill_after_s=1.0)
         local = LocalTransport(str(directory))
         self.agents = FenceAgents(
-            agent_dir=str(directory), fencing=lambda: fencing, ssh=Script(), local=local
+            agent_dir=str(directory),
+            ssh=Script(),
+            local=local,
+            catalogue=Undescribed(),
         )
 
     def write(self, body: str) -> None:
@@ -85,8 +112,8 @@ class Here:
 
 async def test_the_proxys_own_timeout_limits_the_agent_and_options_go_to_stdin_only() -> None:
     ssh = Script()
-    await scripted(ssh).execute(AGENT, OFF, NODE2)
-    await scripted(ssh).execute(AGENT, STATUS, NODE2)
+    await scripted(ssh).execute(AGENT, OFF, NODE2, limits=LIMITS)
+    await scripted(ssh).execute(AGENT, STATUS, NODE2, limits=Limits(10.0))
 
     name, argv, stdin, over_s = ssh.asked[0]
     assert (name, over_s) == ("node2", 40.0)
@@ -99,7 +126,7 @@ async def test_the_proxys_own_timeout_limits_the_agent_and_options_go_to_stdin_o
 
 async def test_the_engine_runs_the_agent_itself() -> None:
     ssh, local = Script(), Script()
-    await scripted(ssh, local).execute(AGENT, OFF, ENGINE)
+    await scripted(ssh, local).execute(AGENT, OFF, ENGINE, limits=LIMITS)
 
     assert (len(ssh.asked), len(local.asked)) == (0, 1)
 
@@ -107,7 +134,7 @@ async def test_the_engine_runs_the_agent_itself() -> None:
 async def test_a_reading_is_proven_by_exit_status_and_text() -> None:
     ssh = Script(Completed(exit_code=2, stdout=b"Status: OFF\n", took_s=0.1))
 
-    reply = await scripted(ssh).execute(AGENT, STATUS, NODE2)
+    reply = await scripted(ssh).execute(AGENT, STATUS, NODE2, limits=LIMITS)
 
     assert (reply.result, reply.power, reply.exit_code) == (AgentResult.OK, PowerStatus.OFF, 2)
     assert (reply.took_s, reply.text, reply.proxy) == (0.1, "Status: OFF", "node2")
@@ -116,7 +143,7 @@ async def test_a_reading_is_proven_by_exit_status_and_text() -> None:
 async def test_a_command_proves_nothing() -> None:
     ssh = Script(Completed(exit_code=0, stdout=b"Success: Powered OFF\nStatus: ON\n"))
 
-    reply = await scripted(ssh).execute(AGENT, OFF, NODE2)
+    reply = await scripted(ssh).execute(AGENT, OFF, NODE2, limits=LIMITS)
 
     assert (reply.result, reply.power) == (AgentResult.OK, PowerStatus.UNKNOWN)
 
@@ -124,9 +151,8 @@ async def test_a_command_proves_nothing() -> None:
 async def test_a_reading_whose_output_was_cut_short_proves_nothing() -> None:
     stdout = b"Status: OFF\n".ljust(OUTPUT_LIMIT, b".")
 
-    reply = await scripted(Script(Completed(exit_code=2, stdout=stdout))).execute(
-        AGENT, STATUS, NODE2
-    )
+    agents = scripted(Script(Completed(exit_code=2, stdout=stdout)))
+    reply = await agents.execute(AGENT, STATUS, NODE2, limits=LIMITS)
 
     assert (reply.result, reply.power) == (AgentResult.GARBAGE, PowerStatus.UNKNOWN)
 
@@ -134,7 +160,7 @@ async def test_a_reading_whose_output_was_cut_short_proves_nothing() -> None:
 async def test_a_lost_execution_is_uncertain_and_says_where() -> None:
     lost = Completed(exit_code=None, stdout=b"Success: Powered OFF\n", lost=True, took_s=40.0)
 
-    reply = await scripted(Script(lost)).execute(AGENT, OFF, NODE2)
+    reply = await scripted(Script(lost)).execute(AGENT, OFF, NODE2, limits=LIMITS)
 
     assert (reply.result, reply.uncertain, reply.took_s) == (AgentResult.KILLED, True, 40.0)
     assert [one.result for one in reply.tries] == [ProxyResult.LOST]
@@ -153,7 +179,8 @@ async def test_a_lost_execution_is_uncertain_and_says_where() -> None:
 async def test_an_agent_that_ends_without_a_word_is_explained(
     exit_code: int | None, result: AgentResult, text: str
 ) -> None:
-    reply = await scripted(Script(Completed(exit_code=exit_code))).execute(AGENT, OFF, NODE2)
+    agents = scripted(Script(Completed(exit_code=exit_code)))
+    reply = await agents.execute(AGENT, OFF, NODE2, limits=LIMITS)
 
     assert reply.result is result
     assert text in reply.text
@@ -166,7 +193,9 @@ async def test_an_agent_that_was_ended_after_its_limit_was_ended_by_it(
 ) -> None:
     ssh = Script(Completed(exit_code=exit_code, took_s=30.0))
 
-    assert (await scripted(ssh).execute(AGENT, OFF, NODE2)).result is AgentResult.TIMEOUT
+    assert (
+        await scripted(ssh).execute(AGENT, OFF, NODE2, limits=LIMITS)
+    ).result is AgentResult.TIMEOUT
 
 
 @pytest.mark.parametrize("stderr", [b"", b"timeout: failed to run command: No such file\n"])
@@ -177,7 +206,7 @@ async def test_an_agent_that_is_not_installed_is_the_proxys_failure(
     ssh = Script(Completed(exit_code=exit_code, stderr=stderr))
 
     with pytest.raises(ProxyError, match="fence_toy cannot be run on node2") as refused:
-        await scripted(ssh).execute(AGENT, OFF, NODE2)
+        await scripted(ssh).execute(AGENT, OFF, NODE2, limits=LIMITS)
 
     assert refused.value.result is ProxyResult.NOT_INSTALLED
 
@@ -185,7 +214,8 @@ async def test_an_agent_that_is_not_installed_is_the_proxys_failure(
 async def test_secrets_that_an_agent_echoes_are_not_in_the_reply() -> None:
     stderr = f"ERROR: Ignoring unknown option 'password={CANARY}' k3y\n".encode()
 
-    reply = await scripted(Script(Completed(exit_code=1, stderr=stderr))).execute(AGENT, OFF, NODE2)
+    agents = scripted(Script(Completed(exit_code=1, stderr=stderr)))
+    reply = await agents.execute(AGENT, OFF, NODE2, limits=LIMITS)
 
     assert reply.text == "ERROR: Ignoring unknown option 'password=***' ***"
     assert CANARY not in repr(reply)
@@ -196,7 +226,9 @@ async def test_half_a_secret_at_the_end_of_a_full_stream_is_not_in_the_reply() -
     stderr = filling[: OUTPUT_LIMIT - 20] + b"\nFailed: " + CANARY.encode()[:11]
 
     text = (
-        await scripted(Script(Completed(exit_code=1, stderr=stderr))).execute(AGENT, OFF, NODE2)
+        await scripted(Script(Completed(exit_code=1, stderr=stderr))).execute(
+            AGENT, OFF, NODE2, limits=LIMITS
+        )
     ).text
 
     assert CANARY[:6] not in text
@@ -206,14 +238,14 @@ async def test_a_type_that_is_no_name_of_a_program_is_a_bug() -> None:
     odd = FenceAgent(name="bmc", type="../../bin/sh", address="10.0.0.1")
 
     with pytest.raises(ValueError, match="bmc"):
-        await scripted(Script()).execute(odd, OFF, NODE2)
+        await scripted(Script()).execute(odd, OFF, NODE2, limits=LIMITS)
 
 
 async def test_an_agent_that_takes_too_long_is_ended_by_timeout(tmp_path: Path) -> None:
     here = Here(tmp_path, limit_s=0.5)
     here.write("exec sleep 600")
 
-    reply = await here.agents.execute(AGENT, OFF, ENGINE)
+    reply = await here.agents.execute(AGENT, OFF, ENGINE, limits=here.limits)
 
     assert (reply.result, reply.exit_code) == (AgentResult.TIMEOUT, 124)
 
@@ -222,7 +254,7 @@ async def test_an_agent_that_ignores_its_end_is_killed(tmp_path: Path) -> None:
     here = Here(tmp_path, limit_s=0.5)
     here.write("trap '' TERM\nwhile :; do sleep 0.1; done")
 
-    reply = await here.agents.execute(AGENT, OFF, ENGINE)
+    reply = await here.agents.execute(AGENT, OFF, ENGINE, limits=here.limits)
 
     assert reply.result is AgentResult.TIMEOUT
     assert reply.took_s >= 0.95  # counted from a moment after its start
@@ -232,7 +264,7 @@ async def test_output_that_is_no_utf_8_is_read_with_replacements(tmp_path: Path)
     here = Here(tmp_path)
     here.write(r"printf '\377\376 Failed: odd\n' >&2; exit 1")
 
-    reply = await here.agents.execute(AGENT, OFF, ENGINE)
+    reply = await here.agents.execute(AGENT, OFF, ENGINE, limits=here.limits)
 
     assert (reply.result, reply.text) == (AgentResult.ERROR, "\ufffd\ufffd Failed: odd")
 
@@ -241,7 +273,7 @@ async def test_a_missing_interpreter_is_not_off(tmp_path: Path) -> None:
     here = Here(tmp_path)
     here.write("exec python3 /nonexistent/agent.py")
 
-    reply = await here.agents.execute(AGENT, STATUS, ENGINE)
+    reply = await here.agents.execute(AGENT, STATUS, ENGINE, limits=here.limits)
 
     assert reply.exit_code == 2
     assert (reply.result, reply.power) == (AgentResult.GARBAGE, PowerStatus.UNKNOWN)
@@ -259,12 +291,12 @@ async def test_while_an_agent_runs_no_process_shows_the_password(
     )
     agents = FenceAgents(
         agent_dir=str(tmp_path),
-        fencing=Fencing,
         ssh=transport_with(),
         local=LocalTransport(str(tmp_path)),
+        catalogue=Undescribed(),
     )
     where = ENGINE if through == "engine" else candidate(proxy)
-    running = asyncio.create_task(agents.execute(AGENT, STATUS, where))
+    running = asyncio.create_task(agents.execute(AGENT, STATUS, where, limits=LIMITS))
     await asyncio.to_thread(
         eventually, (tmp_path / "running").exists, within_s=10, what="the agent runs"
     )
@@ -295,9 +327,9 @@ async def test_an_agent_missing_on_a_real_proxy_is_the_proxys_failure(
     tmp_path: Path, proxy: Proxy, transport_with: Build
 ) -> None:
     ssh = transport_with()
-    agents = FenceAgents(agent_dir=str(tmp_path), fencing=Fencing, ssh=ssh, local=ssh)
+    agents = FenceAgents(agent_dir=str(tmp_path), ssh=ssh, local=ssh, catalogue=Undescribed())
 
     with pytest.raises(ProxyError, match="fence_toy cannot be run on node2") as refused:
-        await agents.execute(AGENT, OFF, candidate(proxy))
+        await agents.execute(AGENT, OFF, candidate(proxy), limits=LIMITS)
 
     assert refused.value.result is ProxyResult.NOT_INSTALLED

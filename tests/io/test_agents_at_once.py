@@ -18,7 +18,7 @@ from tests.io.test_agents_catalogue import AGENT, GARBAGE, NEW, NODE2, STATUS, S
 async def test_several_at_once_ask_once_and_share_the_answer(says: Completed) -> None:
     site = Site(says)
     site.proxies.open.clear()
-    several = [asyncio.create_task(site.agents.execute(AGENT, STATUS, NODE2)) for _ in range(5)]
+    several = [asyncio.create_task(site.execute(AGENT, STATUS, NODE2)) for _ in range(5)]
     await settled()
     site.proxies.open.set()
     await asyncio.gather(*several)
@@ -31,7 +31,7 @@ async def test_several_at_once_ask_once_and_share_the_answer(says: Completed) ->
 async def test_a_proxy_that_fails_for_one_fails_for_all_that_wait() -> None:
     site = Site(ProxyError(ProxyResult.HOST_KEY, "another key"))
     site.proxies.open.clear()
-    several = [asyncio.create_task(site.agents.execute(AGENT, STATUS, NODE2)) for _ in range(3)]
+    several = [asyncio.create_task(site.execute(AGENT, STATUS, NODE2)) for _ in range(3)]
     await settled()
     site.proxies.open.set()
     ended = await asyncio.gather(*several, return_exceptions=True)
@@ -43,9 +43,7 @@ async def test_a_proxy_that_fails_for_one_fails_for_all_that_wait() -> None:
 async def test_when_the_one_that_asks_is_cancelled_another_asks() -> None:
     site = Site(NEW)
     site.proxies.open.clear()
-    first, second = (
-        asyncio.create_task(site.agents.execute(AGENT, STATUS, NODE2)) for _ in range(2)
-    )
+    first, second = (asyncio.create_task(site.execute(AGENT, STATUS, NODE2)) for _ in range(2))
     await settled()
     first.cancel()
     await settled()
@@ -60,9 +58,7 @@ async def test_when_the_one_that_asks_is_cancelled_another_asks() -> None:
 async def test_one_that_waits_and_is_cancelled_disturbs_nobody() -> None:
     site = Site(NEW)
     site.proxies.open.clear()
-    first, second = (
-        asyncio.create_task(site.agents.execute(AGENT, STATUS, NODE2)) for _ in range(2)
-    )
+    first, second = (asyncio.create_task(site.execute(AGENT, STATUS, NODE2)) for _ in range(2))
     await settled()
     second.cancel()
     await settled()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, ProxyResult, ProxySource
+from pmwatchd.core.model import Candidate, FenceAction, FenceAgent, ProxyResult, ProxySource, Reply
 from pmwatchd.core.orders import Record
 from pmwatchd.core.rules import Fencing
-from pmwatchd.errors import ProxyError
+from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.io.agents import Catalogue, FenceAgents
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, always
 
 NODE2 = Candidate(name="node2", source=ProxySource.CLUSTER, address="10.0.0.2")
 NODE3 = Candidate(name="node3", source=ProxySource.CLUSTER, address="10.0.0.3")
@@ -43,17 +43,27 @@ class Proxies:
     asked: list[tuple[str, list[str], bytes, float]] = field(default_factory=list)
     told: list[bytes] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
+    came: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
         self.open.set()
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         if argv[-2:] != ["-o", "metadata"]:
+            if not permitted():
+                raise WithdrawnError
             self.told.append(stdin)
             return self.ends
         self.asked.append((proxy.name, list(argv), stdin, over_s))
+        self.came.set()
         await self.open.wait()
         if isinstance(self.says, ProxyError):
             raise self.says
@@ -69,21 +79,32 @@ class Site:
         self.proxies = Proxies(says)
         self.here = Proxies(says)
         self.catalogue = Catalogue(tell=self.records.append, clock=lambda: self.now)
-        fencing = Fencing(**rules)  # type: ignore[arg-type]  # a test names real fields
+        self.fencing = Fencing(**rules)  # type: ignore[arg-type]  # a test names real fields
         self.agents = FenceAgents(
             agent_dir="/usr/sbin",
-            fencing=lambda: fencing,
             ssh=self.proxies,
             local=self.here,
             catalogue=self.catalogue,
         )
+
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
+        """Run the agent once, within the limits of these rules."""
+        limits = self.fencing.limits(action)
+        return await self.agents.execute(agent, action, proxy, limits=limits, permitted=permitted)
 
     async def ask(
         self, proxy: Candidate = NODE2, action: FenceAction = STATUS, agent: FenceAgent = AGENT
     ) -> bytes:
         """Run the agent once and return what it was told."""
         before = len(self.proxies.told) + len(self.here.told)
-        await self.agents.execute(agent, action, proxy)
+        await self.agents.execute(agent, action, proxy, limits=self.fencing.limits(action))
         told = (self.here if proxy.source is ProxySource.ENGINE else self.proxies).told
         assert len(self.proxies.told) + len(self.here.told) == before + 1
         return told[-1]
@@ -118,10 +139,10 @@ async def test_each_type_is_asked_for_itself() -> None:
 
 
 async def test_the_time_limit_of_a_status_binds_the_question_too() -> None:
-    site = Site(status_timeout_s=2.0, kill_after_s=0.5)
+    site = Site(status_timeout_s=2.0, kill_after_s=1.0)
     await site.ask()
 
-    assert site.proxies.asked[0][1][:4] == ["timeout", "-k", "0.5", "2"]
+    assert site.proxies.asked[0][1][:4] == ["timeout", "-k", "1", "2"]
 
 
 async def test_names_are_those_that_the_agent_on_this_proxy_knows() -> None:
@@ -168,7 +189,7 @@ async def test_an_agent_that_was_not_installed_is_asked_again(*, uninstalled: bo
     if uninstalled:
         site.proxies.ends = MISSING
         with pytest.raises(ProxyError, match="cannot be run on node2") as refused:
-            await site.agents.execute(AGENT, STATUS, NODE2)
+            await site.execute(AGENT, STATUS, NODE2)
         assert refused.value.result is ProxyResult.NOT_INSTALLED
         site.proxies.ends = ON
 
@@ -224,7 +245,7 @@ async def test_a_proxy_that_cannot_ask_the_agent_cannot_run_it(
     site = Site(says)
 
     with pytest.raises(ProxyError) as refused:
-        await site.agents.execute(AGENT, OFF, NODE2)
+        await site.execute(AGENT, OFF, NODE2)
 
     expected = says.result if isinstance(says, ProxyError) else ProxyResult.NOT_INSTALLED
     assert refused.value.result is expected
@@ -244,7 +265,7 @@ async def test_what_could_act_on_something_else_than_is_meant_is_the_proxys_fail
     site = Site(says)
 
     with pytest.raises(ProxyError, match="fence_toy is not run on node2"):
-        await site.agents.execute(agent, STATUS, NODE2)
+        await site.execute(agent, STATUS, NODE2)
 
     assert site.proxies.told == []
 
@@ -271,3 +292,22 @@ async def test_an_option_that_is_dropped_is_told_once_for_each_proxy_without_its
     ]
     assert set(site.events()) == {"agent.option_dropped"}
     assert "canary" not in repr(site.records)
+
+
+async def test_an_off_that_is_withdrawn_while_the_agent_describes_itself_is_not_sent() -> None:
+    site = Site()
+    site.proxies.open.clear()
+    asked: list[str] = []
+
+    def permitted() -> bool:
+        asked.append("last look")
+        return False
+
+    running = asyncio.create_task(site.execute(AGENT, OFF, NODE2, permitted=permitted))
+    await site.proxies.came.wait()
+    assert asked == []  # not before the agent is known: that may take long
+
+    site.proxies.open.set()
+    with pytest.raises(WithdrawnError):
+        await running
+    assert (asked, site.proxies.told) == (["last look"], [])

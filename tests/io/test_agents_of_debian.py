@@ -11,10 +11,10 @@ from pmwatchd.core.model import (
     Candidate,
     FenceAction,
     FenceAgent,
+    Limits,
     PowerStatus,
     ProxySource,
 )
-from pmwatchd.core.rules import Fencing
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.local import LocalTransport
 from tests.kit.parts import program
@@ -33,7 +33,6 @@ def agents() -> FenceAgents:
     local = LocalTransport("/usr/sbin")
     return FenceAgents(
         agent_dir="/usr/sbin",
-        fencing=Fencing,
         ssh=local,
         local=local,
         catalogue=Catalogue(tell=print),
@@ -43,7 +42,7 @@ def agents() -> FenceAgents:
 async def test_a_reading_is_understood() -> None:
     dummy = FenceAgent(name="dummy", type="dummy", address="", options={"type": "fail"})
 
-    reply = await agents().execute(dummy, STATUS, ENGINE)
+    reply = await agents().execute(dummy, STATUS, ENGINE, limits=Limits())
 
     assert (reply.result, reply.power) == (AgentResult.OK, PowerStatus.ON)
 
@@ -55,7 +54,7 @@ async def test_an_option_that_it_does_not_know_is_not_sent(
         name="dummy", type="dummy", address="10.0.0.1", options={"type": "fail", "kg": CANARY}
     )
 
-    reply = await agents().execute(dummy, STATUS, ENGINE)
+    reply = await agents().execute(dummy, STATUS, ENGINE, limits=Limits())
 
     told = capsys.readouterr().out
     assert (reply.result, reply.power) == (AgentResult.OK, PowerStatus.ON)
@@ -68,7 +67,7 @@ async def test_a_failure_is_shown_by_its_error_line_not_by_warnings() -> None:
         name="dummy", type="dummy", address="", options={"type": "fail", "power_timeout": "1"}
     )
 
-    reply = await agents().execute(dummy, OFF, ENGINE)
+    reply = await agents().execute(dummy, OFF, ENGINE, limits=Limits())
 
     assert (reply.result, reply.exit_code) == (AgentResult.ERROR, 1)
     assert reply.text.startswith("ERROR: ")

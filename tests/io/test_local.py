@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pmwatchd.core.model import Candidate, ProxyResult, ProxySource
-from pmwatchd.errors import ProxyError
+from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.io.local import LocalTransport
 from pmwatchd.ports import OUTPUT_LIMIT
 from tests.kit.waiting import eventually
@@ -144,17 +144,30 @@ async def test_what_outlives_an_agent_is_killed_and_the_agents_exit_status_is_kn
     await asyncio.to_thread(eventually, lambda: is_gone(pid), within_s=10, what="it is gone")
 
 
-async def test_an_agents_exit_status_is_known_even_while_something_else_keeps_its_output_open(
+async def test_an_agent_is_over_with_its_exit_even_if_something_else_keeps_its_output_open(
     transport: LocalTransport, tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
     begin = f"setsid sh -c 'echo $$ > {pid}; exec sleep 600' & while ! test -s {pid}; do :; done"
+    argv = ["timeout", "600", "sh", "-c", f"{begin}; echo Status: OFF; exit 2"]
 
-    completed = await transport.run(ENGINE, ["sh", "-c", f"{begin}; exit 2"], b"", over_s=1.0)
+    completed = await transport.run(ENGINE, argv, b"", over_s=700.0)
 
     os.kill(int(pid.read_text()), signal.SIGKILL)
     assert (completed.exit_code, completed.lost) == (2, False)
-    assert completed.took_s >= 1.0
+    assert completed.stdout == b"Status: OFF\n"
+    assert completed.took_s < 20.0
+
+
+async def test_what_is_not_permitted_any_more_is_not_started(
+    tmp_path: Path,
+) -> None:
+    transport = LocalTransport("/nonexistent")
+    argv = ["touch", str(tmp_path / "started")]
+    with pytest.raises(WithdrawnError):
+        await transport.run(ENGINE, argv, b"", over_s=10.0, permitted=lambda: False)
+
+    assert not (tmp_path / "started").exists()
 
 
 async def test_a_run_that_is_cancelled_leaves_nothing_behind(

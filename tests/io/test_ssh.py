@@ -15,27 +15,19 @@ from pydantic import SecretStr
 from pmwatchd.core.model import Candidate, ProxyResult
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.ssh import SshOptions, SshTransport
-from pmwatchd.ports import OUTPUT_LIMIT
 from tests.kit.parts import needs
 from tests.kit.ports import free_port
 from tests.kit.proxy import Proxy, make_key
-from tests.kit.ssh import Build, Ledger, candidate, sessions_of
+from tests.kit.ssh import UNTIL_RELEASED, Build, Ledger, candidate, sessions_of, until
 from tests.kit.waiting import eventually
 
 pytestmark = needs("sshd", "ssh-keygen")
-
-UNTIL_RELEASED = ("sh", "-c", 'touch "$1"; while [ ! -e "$2" ]; do sleep 0.05; done', "-")
 
 
 async def refused(transport: SshTransport, target: Candidate) -> ProxyError:
     with pytest.raises(ProxyError) as caught:
         await transport.run(target, ["true"], b"", over_s=5.0)
     return caught.value
-
-
-async def until(path: Path) -> None:
-    """Wait until a remote command has made a file."""
-    await asyncio.to_thread(eventually, path.exists, within_s=10, what=f"{path.name} is there")
 
 
 async def test_a_command_gets_its_input_and_gives_its_output_and_exit_status(
@@ -139,61 +131,6 @@ async def test_a_session_that_sshd_refuses_is_no_session(
     assert set(results) == {None, ProxyResult.NO_SESSION}
 
 
-@pytest.mark.parametrize("stream", ["", " >&2"])
-async def test_output_is_limited_and_the_rest_is_dropped(
-    proxy: Proxy, transport_with: Build, stream: str
-) -> None:
-    argv = ["sh", "-c", f"head -c 10000000 /dev/zero{stream}"]
-
-    completed = await transport_with().run(candidate(proxy), argv, b"", over_s=30.0)
-
-    assert completed.exit_code == 0
-    assert len(completed.stdout) + len(completed.stderr) == OUTPUT_LIMIT
-
-
-async def test_bytes_that_are_no_text_come_through(proxy: Proxy, transport_with: Build) -> None:
-    argv = ["printf", r"\377\376"]
-
-    completed = await transport_with().run(candidate(proxy), argv, b"", over_s=10.0)
-
-    assert completed.stdout == b"\xff\xfe"
-
-
-async def test_a_command_ended_by_a_signal_is_not_lost(proxy: Proxy, transport_with: Build) -> None:
-    argv = ["sh", "-c", "kill -9 $$"]
-
-    completed = await transport_with().run(candidate(proxy), argv, b"", over_s=10.0)
-
-    assert not completed.lost
-    assert completed.exit_code in (None, 137)
-
-
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
-async def test_a_dead_or_frozen_sshd_means_lost_but_not_before_it_is_certainly_over(
-    proxy: Proxy, transport_with: Build, ledger: Ledger, tmp_path: Path, how: signal.Signals
-) -> None:
-    transport = transport_with(keepalive_s=0.1)
-    argv = [*UNTIL_RELEASED, str(tmp_path / "started"), str(tmp_path / "released")]
-    running = asyncio.create_task(transport.run(candidate(proxy), argv, b"", over_s=2.0))
-    await until(tmp_path / "started")
-    sessions = sessions_of(proxy)
-    assert sessions
-    for pid in sessions:
-        os.kill(pid, how)
-    try:
-        completed = await running
-    finally:
-        for pid in sessions:
-            if how is signal.SIGSTOP:
-                os.kill(pid, signal.SIGKILL)
-        (tmp_path / "released").touch()
-
-    assert (completed.lost, completed.exit_code) == (True, None)
-    assert 2.0 <= completed.took_s < 4.0
-    assert ledger.events() == ["proxy.connected", "proxy.lost"]
-    assert transport.connections == 0
-
-
 async def test_a_lost_connection_is_made_anew_for_the_next_command(
     proxy: Proxy, transport_with: Build, ledger: Ledger
 ) -> None:
@@ -212,17 +149,6 @@ async def test_a_lost_connection_is_made_anew_for_the_next_command(
 
     assert completed.exit_code == 0
     assert ledger.events() == ["proxy.connected", "proxy.lost", "proxy.connected"]
-
-
-async def test_a_command_that_does_not_end_is_left_when_it_must_be_over(
-    proxy: Proxy, transport_with: Build, tmp_path: Path
-) -> None:
-    argv = [*UNTIL_RELEASED, str(tmp_path / "started"), str(tmp_path / "released")]
-
-    completed = await transport_with().run(candidate(proxy), argv, b"", over_s=0.5)
-    (tmp_path / "released").touch()
-
-    assert completed.lost
 
 
 async def test_another_host_key_is_refused(

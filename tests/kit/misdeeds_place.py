@@ -62,7 +62,6 @@ class Place:
         answered: asyncio.Queue[Event] = asyncio.Queue()
         agents = FenceAgents(
             agent_dir=str(self.directory),
-            fencing=lambda: self.rules,
             ssh=self.ssh,
             local=LocalTransport(str(self.directory)),
             catalogue=Catalogue(tell=self.records.append),
@@ -82,6 +81,7 @@ class Place:
                 agent=agent,
                 action=action,
                 chain=(first, second),
+                limits=self.rules.limits(action),
             )
         )
         event = await answered.get()

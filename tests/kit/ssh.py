@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,8 +12,12 @@ from pmwatchd.core.model import Candidate, ProbeResult, ProxySource
 from pmwatchd.core.orders import Record
 from pmwatchd.io.ssh import SshTransport
 from tests.kit.proxy import Proxy
+from tests.kit.waiting import eventually
 
 Build = Callable[..., SshTransport]
+
+UNTIL_RELEASED = ("sh", "-c", 'touch "$1"; while [ ! -e "$2" ]; do sleep 0.05; done', "-")
+"""A command that makes its first file, and ends when somebody makes the second."""
 
 
 @dataclass
@@ -50,6 +55,11 @@ def candidate(proxy: Proxy) -> Candidate:
         port=proxy.port,
         user=getpass.getuser(),
     )
+
+
+async def until(path: Path) -> None:
+    """Wait until a remote command has made a file."""
+    await asyncio.to_thread(eventually, path.exists, within_s=10, what=f"{path.name} is there")
 
 
 def sessions_of(proxy: Proxy) -> list[int]:

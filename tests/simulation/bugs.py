@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,20 +56,36 @@ def mutated(mutant: Mutant) -> str:
     return source.replace(mutant.old, mutant.new)
 
 
+def _run(command: Sequence[str], where: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command, cwd=where, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+    )
+
+
+def _failed(said: str) -> str:
+    """Name the test that failed, as pytest says it in its summary."""
+    lines = (line for line in said.splitlines() if line.startswith("FAILED "))
+    return next(lines, "it failed").removeprefix("FAILED ").partition(" - ")[0]
+
+
 def _catch(mutant: Mutant, seeds: range, broken: Collection[int]) -> Catch:
     with tempfile.TemporaryDirectory(prefix="simulation-") as folder:
         copy = Path(folder)
         ignored = shutil.ignore_patterns("__pycache__")
-        for part in ("pmwatchd", "tests/simulation"):
+        for part in ("pmwatchd", "tests"):
             shutil.copytree(ROOT / part, copy / part, ignore=ignored)
+        shutil.copy(ROOT / "pyproject.toml", copy)
         (copy / "pmwatchd" / mutant.file).write_text(mutated(mutant), encoding="utf-8")
         wanted = ["--start", str(seeds.start), "--seeds", str(len(seeds)), "--first", "--json"]
         for seed in sorted(broken):
             wanted += ["--skip", str(seed)]
         command = [sys.executable, "-m", "tests.simulation", *wanted]
-        done = subprocess.run(
-            command, cwd=copy, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-        )
+        done = _run(command, copy)
+        missed = done.returncode == 0
+        if missed and mutant.test:
+            tested = _run([sys.executable, "-m", "pytest", "-q", "-x", mutant.test], copy)
+            if tested.returncode == 1:
+                return Catch(mutant, len(seeds), "test", _failed(tested.stdout))
     if done.returncode not in {0, 1} or not done.stdout:
         return Catch(mutant, 0, "does not run", done.stderr.strip().rpartition("\n")[2])
     told = json.loads(done.stdout)

@@ -9,15 +9,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pmwatchd.core.events import Event, InventoryLoaded, PersonEvent
 from pmwatchd.core.fleet import Fleet
 from pmwatchd.core.model import FenceAction, Host
-from pmwatchd.core.orders import Accepted, Act, Order, PowerRead, Refused, RunAgent
+from pmwatchd.core.orders import Accepted, Act, Order, PowerRead, Record, Refused, RunAgent
 from pmwatchd.core.rules import Rules
 from pmwatchd.engine import Engine
-from pmwatchd.io.agents import FenceAgents
+from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.runner import Runner
 from tests.simulation.disk import Disk, Journal
 from tests.simulation.invariants import Witness
@@ -26,8 +26,7 @@ from tests.simulation.lifeline import Lifeline
 from tests.simulation.loop import VirtualLoop, World
 from tests.simulation.network import Ears, Net, Wire
 from tests.simulation.story import Story
-
-WALL = datetime(2026, 1, 1, tzinfo=UTC)
+from tests.simulation.wallclock import Calendar
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +34,7 @@ class Surroundings:
     """What outlives a daemon."""
 
     world: World
+    calendar: Calendar
     iron: Iron
     net: Net
     disk: Disk
@@ -45,22 +45,26 @@ class Surroundings:
 class _Clock:
     """:class:`pmwatchd.ports.Clock` on the time of the world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, calendar: Calendar) -> None:
         self._world = world
+        self._calendar = calendar
 
     def now(self) -> float:
         return self._world.now
 
     def wall(self) -> datetime:
-        return WALL + timedelta(seconds=self._world.now)
+        return self._calendar.wall()
 
 
 class _SeenFleet(Fleet):
     """The fleet, with every order seen at the instant it is given."""
 
     seen: Callable[[list[Order]], None]
+    counts: Callable[[Mapping[str, Host]], None]
 
     def step(self, event: Event, now: float) -> list[Order]:
+        if isinstance(event, InventoryLoaded):
+            self.counts(event.hosts)
         orders = super().step(event, now)
         if orders:
             self.seen(orders)
@@ -93,13 +97,16 @@ class Daemon:
         wire = Wire(around.iron, around.net, life, loop, delivered=around.witness.delivered)
         self.runner = Runner(
             agents=FenceAgents(
-                agent_dir="/usr/sbin", fencing=lambda: self.rules.fencing, ssh=wire, local=wire
+                agent_dir="/usr/sbin",
+                ssh=wire,
+                local=wire,
+                catalogue=Catalogue(tell=self._tell),
             ),
             inbox=self._inbox,
             prober=self.ears,
             clock=loop.time,
         )
-        clock = _Clock(world)
+        clock = _Clock(world, around.calendar)
         self.fleet = _SeenFleet(
             epoch=remembered.epoch,
             now=clock.now(),
@@ -109,11 +116,12 @@ class Daemon:
             load=lambda: self.runner.running,
         )
         self.fleet.seen = around.witness.ordered
+        self.fleet.counts = around.witness.inventory
         self.engine = Engine(
             fleet=self.fleet,
             journal=Journal(around.disk, life, around.story),
             carry_out=self._carry_out,
-            tellers=(around.story,),
+            tellers=(around.story, around.witness),
             clock=clock,
             last_answer_at=self.ears.last_answer_at,
             sequence=remembered.sequence,
@@ -127,7 +135,6 @@ class Daemon:
     def load(self, hosts: Mapping[str, Host]) -> None:
         """Take in an inventory, at start or by a reload."""
         self.hosts = dict(hosts)
-        self._around.witness.inventory(hosts)
         self.ears.watch(hosts)
         self.engine.put(InventoryLoaded(dict(hosts), self.rules))
 
@@ -181,6 +188,9 @@ class Daemon:
         self.engine.stop()
         await asyncio.sleep(0.5)
         self.lifeline.kill()
+
+    def _tell(self, record: Record) -> None:
+        self.engine.tell(record)
 
     def _inbox(self, event: Event) -> None:
         self.engine.put(event)

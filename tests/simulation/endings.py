@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pmwatchd.core.model import Alert, HoldName, Liveness
-from pmwatchd.core.operation import Phase
 from pmwatchd.core.views import HostView
 from tests.simulation.hardware import Switch
 from tests.simulation.truth import Violation
@@ -42,14 +41,11 @@ def judge(site: Site) -> list[Violation]:
     if site.disk.behind:
         findings.add("end", "the disk is mended, and the journal is still behind")
     views = {view.host.name: view for view in site.daemon.fleet.hosts()}
-    # One that a restart continued waits for the end of a maintenance before its first off.
-    kept = {name for name, view in views.items() if view.maintenance is not None}
     pursued: set[str] = set()
     for shown in site.daemon.fleet.operations():
         if shown.closed_at is None:
             pursued.add(shown.id)
-            if not (shown.phase == Phase.LOOK and shown.host in kept):
-                findings.add("S4", f"{shown.id} of {shown.host} is still open: {shown.phase}")
+            findings.add("S4", f"{shown.id} of {shown.host} is still open: {shown.phase}")
     for saved in site.disk.open.values():
         if saved.id not in pursued:
             findings.add("S4", f"{saved.id} of {saved.host} is open on disk and not pursued")
@@ -69,6 +65,9 @@ def _judge_host(findings: _Findings, view: HostView) -> None:
     alerts = {alert.name for alert in view.alerts}
     _judge_power(findings, name, off, alerts)
     _judge_alerts(findings, view, off, alerts)
+    if view.maintenance is not None and not site.people.may_keep(name):
+        by = view.maintenance.by
+        findings.add("maintenance", f"{name} is kept by {by}, who was refused or never asked")
     if view.liveness is Liveness.UP or LASTING & {hold.name for hold in view.holds}:
         return
     if view.maintenance is not None or name in site.people.wants_off:
@@ -110,6 +109,7 @@ def _judge_alerts(
         (Alert.PARTIAL_OFF, not off),
         (Alert.DEGRADED_POWER, not off),
         (Alert.UNPROTECTED, bool(view.host.groups)),
+        (Alert.MISWIRED, True),  # the cables are mended, and a person had it proven
     ]
     for alert, wrong in untrue:
         if alert in alerts and wrong:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from pmwatchd.core.model import FenceAction, PowerStatus
@@ -56,6 +56,11 @@ class Machine:
         """Whether it can run anything at all."""
         return self.fed and (self.chassis is None or self.chassis.on)
 
+    def hangs_on(self, switches: Collection[Switch]) -> bool:
+        """Whether these switches together take its power; an inventory may name too few."""
+        fed_by = bool(self.feeds) and all(feed in switches for feed in self.feeds)
+        return fed_by or self.chassis in switches
+
     @property
     def answers(self) -> bool:
         """Whether its system is alive."""
@@ -74,6 +79,7 @@ class Device:
         host: A BMC dies with the feeds of this machine.
         dark: It cannot be reached while its machine has no power.
         wrong: Wrong passwords in a row.
+        rewired_at: When a cable at it was last plugged in elsewhere.
     """
 
     address: str
@@ -85,6 +91,7 @@ class Device:
     dark: bool = False
     moods: Moods = field(default_factory=Moods)
     wrong: int = 0
+    rewired_at: float = -1e9
     running: list[Execution] = field(default_factory=list)
     pending: dict[str, Appointment] = field(default_factory=dict)
 
@@ -97,10 +104,21 @@ class Device:
             return True
         return self.host.powered if self.dark else self.host.fed
 
+    def forget(self) -> None:
+        """Drop the commands that it took and has not carried out yet."""
+        for appointment in self.pending.values():
+            appointment.cancel()
+        self.pending.clear()
+
 
 @dataclass(slots=True, eq=False)
 class Execution:
-    """One agent at work on one proxy."""
+    """
+    One agent at work on one proxy.
+
+    Attributes:
+        told: What it was given on stdin.
+    """
 
     number: int
     proxy: str
@@ -111,15 +129,21 @@ class Execution:
     limit_s: float
     kill_s: float
     on_end: Callable[[Completed], None] | None
+    told: dict[str, str]
     exit_code: int = 0
-    stdout: str = ""
-    stderr: str = ""
+    stdout: bytes = b""
+    stderr: bytes = b""
     read: PowerStatus = PowerStatus.UNKNOWN
     landed: bool = False
     over: bool = False
     ahead: list[Appointment] = field(default_factory=list)
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Where it acts."""
+        return self.device.address, self.plug
+
+    @property
     def switch(self) -> Switch:
-        """What it is about."""
+        """What it really is about."""
         return self.device.plugs[self.plug]

@@ -11,22 +11,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 
-from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome, PowerStatus
-from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation
+from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Host, Outcome
+from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation, Told
 from pmwatchd.core.rules import Rules
-from pmwatchd.core.verdict import power_of
 from pmwatchd.ports import Completed, Remembered
+from pmwatchd.runner import LOOK_GOOD_FOR_S
+from tests.simulation.claims import Claims
 from tests.simulation.disk import Disk
 from tests.simulation.hardware import Execution, Switch
-from tests.simulation.iron import Iron
 from tests.simulation.loop import World
+from tests.simulation.outputs import HUSH
 from tests.simulation.story import Story
-from tests.simulation.truth import Believer, Life, Reading, Track, Violation
+from tests.simulation.truth import Believer, Life, Place, Track, Violation, place_of
 
 EPS_S = 1e-6
-
-Place = tuple[str, str]
-"""An agent: the name of its host and its own."""
+DOOR_S = 0.1
+"""Between the last check and the start of an agent lie a connection and nothing else."""
 
 
 class Witness:
@@ -34,7 +34,7 @@ class Witness:
     Sees a run and keeps its violations.
 
     Attributes:
-        by_plug: Which agent stands for which plug of which device.
+        claims: Judges every claim that a host is off.
     """
 
     def __init__(self, world: World, disk: Disk, story: Story) -> None:
@@ -42,21 +42,19 @@ class Witness:
         self.outcomes: Counter[str] = Counter()
         self.executions: Counter[str] = Counter()
         self.tracks: dict[str, Track] = {}
-        self.by_plug: dict[Place, Place] = {}
+        self.claims = Claims(world, self.broke)
         self.last_off: dict[Switch, tuple[str, bool]] = {}
         self.life = Life()
-        self.iron: Iron
         self.people: Believer
         self._world = world
         self._disk = disk
         self._story = story
         self._known: dict[str, Host] = {}
         self._heard_at: dict[tuple[str, str], float] = {}
-        self._readings: defaultdict[Place, list[Reading]] = defaultdict(list)
-        self._off_ended_at: dict[Place, float] = {}
         self._acts: dict[Place, RunAgent] = {}
         self._on_sent: defaultdict[Place, set[str]] = defaultdict(set)
         self._acting: dict[Execution, RunAgent] = {}
+        self._told_off: set[str] = set()
 
     def broke(self, rule: str, what: str) -> None:
         """Note a violation."""
@@ -70,15 +68,16 @@ class Witness:
         self._story.note("daemon", "starts, epoch {}", remembered.epoch)
         self.life = Life(self._world.now, rules)
         self._known.update(hosts)
-        self._readings.clear()
-        self._off_ended_at.clear()
+        self.claims.begun()
         self._acts.clear()
         if self._disk.behind:  # what was not durable is not known any more; it may be done again
             self._on_sent.clear()
-        still_open = {saved.id for saved in remembered.operations}
-        for track in self.tracks.values():
-            if track.id in still_open and track.closed_at is not None:
-                track.closed_at = track.outcome = None
+            self._told_off.clear()
+        for saved in remembered.operations:
+            track = self.tracks[saved.id]
+            track.closed_at = track.outcome = None
+            # What a full disk did not take is not known any more, and proves nothing now.
+            track.proven_off = bool(saved.document.get("proven_off"))
 
     def inventory(self, hosts: Mapping[str, Host]) -> None:
         """Another inventory is valid from now on."""
@@ -93,6 +92,7 @@ class Witness:
     def heard(self, host: Host) -> None:
         """An answer of a host was delivered."""
         self._heard_at[host.name, host.fingerprint] = self._world.now
+        self.claims.heard(host.name)
         self.life.heard.add(host.name)
         self.life.failed_at.pop(host.name, None)
 
@@ -107,6 +107,10 @@ class Witness:
             match order:
                 case Record(event="fence.off_proven"):
                     self._claims_off(order)
+                case Record(event="fence.continued", operation=str(name)):
+                    self.tracks[name].host = self._known[self.tracks[name].host.name]
+                case Record(event="alert.raised", operation=str(name)):
+                    self._alerts(order, self.tracks[name])
                 case Record(event="fence.restoring", operation=str(name)):
                     self.tracks[name].restoring = True
                 case RunAgent(action=FenceAction.OFF):
@@ -119,8 +123,9 @@ class Witness:
                 self._ends(self.tracks[order.id])
 
     def _ends(self, track: Track) -> None:
-        """An operation that sent off goes on to on, by one way or the other."""
-        if track.sent_off and not (track.proven_off or track.restoring):
+        """What an operation sent off goes on to on, one way or the other, if its agent is left."""
+        able = track.sent_off & {place_of(a) for a in track.host.power_management.agents}
+        if able and not (track.proven_off or track.restoring):
             self.broke("S4 restoring", f"{track.id} sent off, proved nothing, and ends")
 
     def _saved(self, saved: SaveOperation) -> None:
@@ -143,17 +148,14 @@ class Witness:
                 self.broke("one operation per host", f"{saved.id} beside {others} of {saved.host}")
         if saved.outcome is not None and track.closed_at is None:
             track.outcome, track.closed_at = saved.outcome, self._world.now
-            if saved.outcome is Outcome.FAILED and saved.cause is Cause.AUTOMATIC:
+            # One that only switched on delays nothing where the host was not silent for long.
+            wanted_off = saved.cause is Cause.AUTOMATIC and saved.action is Action.RESTART
+            if saved.outcome is Outcome.FAILED and wanted_off:
                 self.life.failed_at[saved.host] = self._world.now
 
     def _may_begin_with_on(self, track: Track) -> bool:
         """A person may; the daemon only where an agent was read off twice in a row."""
-        off = [PowerStatus.OFF] * 2
-        return track.cause is Cause.PERSON or any(
-            [reading.power for reading in readings[-2:]] == off
-            for (host, _), readings in self._readings.items()
-            if host == track.host.name
-        )
+        return track.cause is Cause.PERSON or self.claims.off_twice(track.host)
 
     def _orders_off(self, act: RunAgent) -> None:
         """S1: is this automatic off permitted?"""
@@ -161,13 +163,13 @@ class Witness:
         if track.cause is not Cause.AUTOMATIC:
             return
         now, host = self._world.now, self._known[act.host]
-        answers = [at for (name, _), at in self._heard_at.items() if name == act.host]
+        answered_at = self.claims.answered_at(act.host)
         grace_s = host.grace.period_s + host.extra_grace_s
         wrongs: list[str] = []
-        if answers and now - max(answers) < grace_s - EPS_S:
-            wrongs.append(f"it answered {now - max(answers):.2f} s ago (grace {grace_s:g} s)")
+        if now - answered_at < grace_s - EPS_S:
+            wrongs.append(f"it answered {now - answered_at:.2f} s ago (grace {grace_s:g} s)")
         stood_s = now - self.life.resumed_at
-        if stood_s < grace_s - EPS_S and max(answers, default=now) < self.life.resumed_at:
+        if stood_s < grace_s - EPS_S and answered_at < self.life.resumed_at:
             wrongs.append(f"the daemon itself stood still until {stood_s:.2f} s ago")
         if (act.host, track.host.fingerprint) not in self._heard_at:
             wrongs.append("it never answered there")
@@ -208,7 +210,7 @@ class Witness:
             self.broke("journal", f"{act.action} of {act.operation}, which is not open on disk")
         if act.action is FenceAction.STATUS:
             return
-        self._acts[act.host, act.agent.name] = act
+        self._acts[place_of(act.agent)] = act
         if (act.operation, act.turn) not in self._disk.intents and not self._disk.behind:
             self.broke("journal", f"{act.action} of {act.operation} before its intent is durable")
 
@@ -217,7 +219,7 @@ class Witness:
     def started(self, execution: Execution) -> None:
         """An agent begins: alone at its device, and an ``on`` only where it may."""
         self.executions[execution.action] += 1
-        place = self.by_plug[execution.device.address, execution.plug]
+        place = execution.place
         others = [f"#{one.number} {one.action} at {one.plug}" for one in execution.device.running]
         if others:
             self.broke(
@@ -236,7 +238,8 @@ class Witness:
         if track.closed_at is not None:
             self.broke("S3", f"{act.action} for {act.operation}, which has ended")
         if execution.action is FenceAction.OFF:
-            track.sent_off = True
+            track.sent_off.add(place)
+            self._sends_off(act)
         else:
             self._on_sent[place].add(track.id)
             if not (track.proven_off or track.restoring or track.wants_on):
@@ -245,7 +248,7 @@ class Witness:
     def landed(self, execution: Execution) -> None:
         """A command reached its device: no ``off`` after an ``on`` of the same operation."""
         act = self._acting.get(execution)
-        place = self.by_plug[execution.device.address, execution.plug]
+        place = execution.place
         if act is None or execution.action is not FenceAction.OFF:
             return
         if act.operation in self._on_sent[place]:
@@ -264,55 +267,60 @@ class Witness:
 
     def delivered(self, execution: Execution, completed: Completed) -> None:
         """An execution's end reached the daemon."""
-        place = self.by_plug[execution.device.address, execution.plug]
-        if execution.action is FenceAction.STATUS:
-            power = power_of(completed.exit_code, completed.stdout.decode())
-            if power is not PowerStatus.UNKNOWN:
-                self._readings[place].append(Reading(execution.started_at, power))
+        self.claims.read(execution, completed)
 
     def ended(self, execution: Execution) -> None:
         """An execution is over on the iron."""
-        if execution.action is FenceAction.OFF:
-            place = self.by_plug[execution.device.address, execution.plug]
-            self._off_ended_at[place] = self._world.now
+        self.claims.ended(execution)
 
-    # S2 ----------------------------------------------------------------------------------
+    def _sends_off(self, act: RunAgent) -> None:
+        """S1 at the last moment: whatever came between its last look and the agent's start."""
+        looked_at, now = act.looked_at, self._world.now
+        if looked_at is None or self._world.stopped_until >= looked_at:
+            return
+        answered_at = self.claims.answered_at(act.host)
+        if looked_at < answered_at < now - DOOR_S:
+            ago_s = now - answered_at
+            what = f"{act.operation} starts off of {act.host}, which answered {ago_s:.2f} s ago"
+            self.broke("S1 late", what)
+        if now - looked_at > LOOK_GOOD_FOR_S + DOOR_S:
+            what = f"{act.operation} starts off {now - looked_at:.1f} s after its last look"
+            self.broke("S1 late", what)
+
+    # claims and alerts -------------------------------------------------------------------
 
     def _claims_off(self, told: Record) -> None:
-        """S2: was it seen, twice, by every agent, after the last command; and is it so?"""
+        """S2: by readings, or by a person's word."""
         track = self.tracks[told.operation or ""]
         track.proven_off = True
-        names = told.fields["agents"]
-        assert isinstance(names, tuple)
-        firsts: list[float] = []
-        lasts: list[float] = []
-        for name in names:
-            place = (track.host.name, name)
-            off_at = self._off_ended_at.get(place, -1.0)
-            seen = [r for r in self._readings[place] if r.began_at >= off_at - EPS_S]
-            ons = [number for number, reading in enumerate(seen) if reading.power is PowerStatus.ON]
-            offs = seen[ons[-1] + 1 :] if ons else seen
-            if len(offs) < 2:
-                said = [str(reading.power) for reading in seen[-3:]]
-                self.broke("S2", f"{track.id} claims off, {place} was read {said}")
-                return
-            firsts.append(offs[0].began_at)
-            lasts.append(offs[-1].began_at)
-        gap_s = self.life.rules.fencing.confirm_gap_s
-        if min(lasts) < max(firsts) + gap_s - EPS_S:
-            self.broke("S2", f"{track.id} claims off without one final reading of all")
-        self._truly_off(track, names)
+        if "vouched_by" in told.fields:
+            self.claims.vouched(track, self.people.vouched_at(track.host.name))
+        else:
+            self.claims.read_off(track, told, self.life.rules.fencing.confirm_gap_s)
 
-    def _truly_off(self, track: Track, names: Sequence[str]) -> None:
-        now = self._world.now
-        agents = {agent.name: agent for agent in track.host.power_management.agents}
-        lying = False
-        for name in names:
-            device = self.iron.devices[agents[name].device]
-            switch = device.plugs[agents[name].plug or ""]
-            if now < switch.changed_at + device.stale_s:
-                lying = True
-            elif switch.on:
-                self.broke("S2", f"{track.id} claims off, {switch.name} is on")
-        if not lying and self.iron.machines[track.host.name].powered:
-            self.broke("S2", f"{track.id} claims off, {track.host.name} has power")
+    def _alerts(self, told: Record, track: Track) -> None:
+        """``miswired`` is only said where an agent switches another machine than its host."""
+        if told.fields["alert"] != Alert.MISWIRED:
+            return
+        since_at = track.opened_at
+        agents = track.host.power_management.agents
+        switches = {self.claims.switch_of(agent) for agent in agents}
+        if any(feed not in switches for feed in self.claims.iron.machines[track.host.name].feeds):
+            return  # a supply that the inventory of now does not name keeps it alive
+        for agent in agents:
+            switch = self.claims.switch_of(agent)
+            came_back = switch.on and switch.changed_at > since_at  # by itself: no on was sent yet
+            if came_back or self.claims.misled(track.host, agent, since_at=since_at):
+                return
+        self.broke("alerts", f"{track.host.name} is called miswired, and is not")
+
+    def tell(self, told: Told) -> None:
+        """See what everybody is shown: no secret, and no proof twice; a teller of the engine."""
+        record = told.record
+        for name, value in record.fields.items():
+            if isinstance(value, str | tuple) and HUSH in str(value):
+                self.broke("secrets", f"{record.event} shows one in {name}: {value}")
+        if record.event == "fence.off_proven" and record.operation is not None:
+            if record.operation in self._told_off:
+                self.broke("S2 twice", f"{record.operation} is told to be proven off once more")
+            self._told_off.add(record.operation)

@@ -12,15 +12,22 @@ from random import Random
 from typing import Protocol
 
 from pmwatchd.core.model import FenceAction, PowerStatus
-from pmwatchd.ports import Completed
+from pmwatchd.ports import OUTPUT_LIMIT, Completed
 from tests.simulation.hardware import Device, Execution, Machine, Switch
 from tests.simulation.loop import World
+from tests.simulation.outputs import spoil
 from tests.simulation.story import Story
 
 LOCK_AFTER = 4
 """Wrong passwords until a device locks the account."""
 
 LOCKED_S = 90.0
+SHOWN_MAX = 200
+_STATUS = {PowerStatus.ON: b"Status: ON\n", PowerStatus.OFF: b"Status: OFF\n"}
+_SUCCESS = {
+    FenceAction.ON: b"Success: Powered ON\n",
+    FenceAction.OFF: b"Success: Powered OFF\n",
+}
 
 
 class Observer(Protocol):
@@ -70,17 +77,18 @@ class Iron:
     ) -> Execution:
         """Begin an agent on a proxy; *on_end* is called unless the proxy dies before."""
         self._count += 1
-        port = told.get("ipport", "")
+        port = told.get("ipport") or told.get("udpport") or ""
         execution = Execution(
             number=self._count,
             proxy=proxy,
-            device=self.devices[f"{told['ip']}:{port}"],
-            plug=told.get("plug", ""),
+            device=self.devices[f"{told.get('ip') or told['ipaddr']}:{port}"],
+            plug=told.get("plug") or told.get("port") or "",
             action=FenceAction(told["action"]),
             started_at=self.world.now,
             limit_s=limit_s,
             kill_s=kill_s,
             on_end=on_end,
+            told=told,
         )
         self._story.note(
             "iron",
@@ -130,7 +138,7 @@ class Iron:
         device = execution.device
         route_lost = self.lost_routes.get((execution.proxy, device.address), 0.0) > self.world.now
         if route_lost or not device.reachable:
-            return self._answer(execution, 1, "", "Connection timed out")
+            return self._answer(execution, 1, b"", b"Connection timed out")
         if "locked" in device.moods or "password" in device.moods:
             return self._refuse(execution)
         device.wrong = 0
@@ -139,11 +147,11 @@ class Iron:
         if action is FenceAction.STATUS:
             execution.read = self._reading(device, switch)
             code = 0 if execution.read is PowerStatus.ON else 2
-            return self._answer(execution, code, f"Status: {execution.read.value.upper()}\n", "")
+            return self._answer(execution, code, _STATUS[execution.read], b"")
         wanted = action is FenceAction.ON
         if not wanted and not switch.on and device.refuses_off:
-            return self._answer(execution, 1, "", "ERROR: Failed: power is off already")
-        self._answer(execution, 0, f"Success: Powered {action.value.upper()}\n", "")
+            return self._answer(execution, 1, b"", b"ERROR: Failed: power is off already")
+        self._answer(execution, 0, _SUCCESS[action], b"")
         if "stuck" not in device.moods:
             self._command(execution, on=wanted)
         return None
@@ -155,9 +163,9 @@ class Iron:
             self._story.note("iron", "{} locks the account", device.address)
             device.moods.begin("locked")
             self.world.after(LOCKED_S, lambda: device.moods.end("locked"))
-        self._answer(execution, 1, "", "Unable to authenticate: invalid password")
+        self._answer(execution, 1, b"", b"Unable to authenticate: invalid password")
 
-    def _answer(self, execution: Execution, code: int, stdout: str, stderr: str) -> None:
+    def _answer(self, execution: Execution, code: int, stdout: bytes, stderr: bytes) -> None:
         if execution.exit_code == 0:  # a time-out keeps its own code
             execution.exit_code = code
         execution.stdout, execution.stderr = stdout, stderr
@@ -185,20 +193,18 @@ class Iron:
     def _end(self, execution: Execution) -> None:
         on_end = execution.on_end
         self._finish(execution)
-        self._spoil(execution)
-        self._story.note(
-            "iron",
-            "#{} ends: exit {} {}",
-            execution.number,
-            execution.exit_code,
-            (execution.stdout + execution.stderr).strip(),
-        )
+        spoil(execution)
+        if self._story.kept:
+            code, said = execution.exit_code, _shown(execution)
+            self._story.note("iron", "#{} ends: exit {} {}", execution.number, code, said)
         if on_end is not None:
-            took_s = self.world.now - execution.started_at
-            code, out, err = execution.exit_code, execution.stdout, execution.stderr
-            on_end(
-                Completed(exit_code=code, stdout=out.encode(), stderr=err.encode(), took_s=took_s)
+            completed = Completed(
+                exit_code=execution.exit_code,
+                stdout=execution.stdout[:OUTPUT_LIMIT],
+                stderr=execution.stderr[:OUTPUT_LIMIT],
+                took_s=self.world.now - execution.started_at,
             )
+            on_end(completed)
 
     def _finish(self, execution: Execution) -> None:
         execution.over = True
@@ -208,22 +214,6 @@ class Iron:
         execution.device.running.remove(execution)
         self._running.remove(execution)
         self._observer.ended(execution)
-
-    def _spoil(self, execution: Execution) -> None:
-        """Let the agent misspeak, whatever it did."""
-        moods = execution.device.moods
-        if execution.exit_code in (124, 137):
-            return
-        if "fails" in moods:
-            execution.exit_code, execution.stdout = 1, ""
-            execution.stderr = "ERROR: Failed: internal error"
-        elif "silent2" in moods:
-            execution.exit_code, execution.stdout, execution.stderr = 2, "", "no such file"
-        elif "contradiction" in moods and execution.action is FenceAction.STATUS:
-            execution.exit_code = 2
-            execution.stdout = "Status: ON\n"
-        elif "garbage" in moods:
-            execution.stdout = "\x00Status: OFF and perhaps ON\n"
 
     # power -------------------------------------------------------------------------------
 
@@ -268,3 +258,9 @@ class Iron:
         machine.state = state
         self._story.note("iron", "{} is {}", machine.name, state)
         self.lose_executions(machine.name)
+
+
+def _shown(execution: Execution) -> str:
+    """Return what an agent printed, for people."""
+    said = (execution.stdout + execution.stderr).decode(errors="replace").strip()
+    return said if len(said) <= SHOWN_MAX else f"{said[:SHOWN_MAX]} ... ({len(said)} characters)"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
+
+from pydantic import SecretStr
 
 from pmwatchd.core.model import (
     FenceAgent,
@@ -14,12 +16,14 @@ from pmwatchd.core.model import (
     PowerManagement,
     Probe,
     ProbeType,
+    Secret,
     Switches,
 )
 from pmwatchd.core.proxies import complete
 from pmwatchd.core.rules import Fencing, Rules, Safety
 from tests.simulation.hardware import Device, Machine, Switch
 from tests.simulation.iron import Iron
+from tests.simulation.outputs import HUSH
 
 ENGINE_HOST = "engine-host"
 SHAPES = ("bmc", "bmc", "bmc+pdu", "pdu+bmc", "dual", "bmc+dual", "dual+bmc", "mixed", "eight")
@@ -55,8 +59,19 @@ def rules_of(rng: Random) -> Rules:
     )
 
 
-def lay_out(iron: Iron, rng: Random) -> Layout:
-    """Build the iron of a site, and the inventory that describes it."""
+OPTIONS: Mapping[str, Mapping[str, str | Secret]] = {
+    "ipmilan": {"lanplus": "1", "power_wait": "4"},
+    "apc_snmp": {"community": SecretStr(f"{HUSH}community"), "delimiter": "#"},
+}
+
+
+def lay_out(iron: Iron, rng: Random, words: Random) -> Layout:
+    """
+    Build the iron of a site, and the inventory that describes it.
+
+    Args:
+        words: Chooses which agents are given options, some of them unknown to their type.
+    """
     layout = Layout(rules_of(rng))
     for address in ("pdu-a", "pdu-b"):
         _device(iron, rng, address)
@@ -64,11 +79,17 @@ def lay_out(iron: Iron, rng: Random) -> Layout:
         name = f"node{number}"
         machine = iron.machines[name] = Machine(name)
         agents = _agents(iron, rng, machine, rng.choice(SHAPES))
+        agents = tuple(_with_options(agent, words) for agent in agents)
         layout.hosts[name] = _host(rng, name, number, agents)
     if rng.random() < 0.3:
         iron.machines[ENGINE_HOST] = Machine(ENGINE_HOST, chassis=None)
         layout.hosts[ENGINE_HOST] = _host(rng, ENGINE_HOST, 99, (), engine=True)
     return layout
+
+
+def _with_options(agent: FenceAgent, words: Random) -> FenceAgent:
+    options = OPTIONS[agent.type] if words.random() < 0.2 else agent.options
+    return replace(agent, options=options, options_checked=words.random() < 0.7)
 
 
 def _host(
@@ -176,16 +197,9 @@ def _agent(rng: Random, name: str, order: int, **more: object) -> FenceAgent:
     fields: dict[str, object] = {
         "name": name,
         "order": order,
+        "username": "admin",
+        "password": SecretStr(f"{HUSH}'{name}&%1"),
         "settle_s": rng.choice([0.0, 0.0, 0.0, 2.0]),
         "min_command_interval_s": rng.choice([0.0, 0.0, 0.5]),
     }
     return FenceAgent(**(fields | more))  # type: ignore[arg-type]
-
-
-def by_plug(hosts: Mapping[str, Host]) -> dict[tuple[str, str], tuple[str, str]]:
-    """Return which agent of which host stands for each plug of each device."""
-    return {
-        (agent.device, agent.plug or ""): (host.name, agent.name)
-        for host in hosts.values()
-        for agent in host.power_management.agents
-    }

@@ -12,12 +12,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One deliberate bug."""
+    """
+    One deliberate bug.
+
+    Attributes:
+        test: What catches it where no seed does.
+    """
 
     name: str
     file: str
     old: str
     new: str
+    test: str = ""
 
 
 MUTANTS = (
@@ -173,5 +179,64 @@ MUTANTS = (
         "core/power.py",
         "    if operation.on & chassis:\n        return True\n",
         "    if operation.on:\n        return True\n",
+    ),
+    Mutant(
+        "secrets are shown as agents echo them",
+        "core/masking.py",
+        "text = text.replace(spelling, _MASK)",
+        "text = text.replace(spelling, spelling)",
+    ),
+    Mutant(
+        "a person's word counts although an agent reads on",
+        "core/requests.py",
+        '    if on:\n        reason = f"not off:',
+        '    if on and query is None:\n        reason = f"not off:',
+    ),
+    Mutant(
+        "a person's word counts although the host answers",
+        "core/requests.py",
+        "if answers or (answered_at is not None and answered_at >= query.asked_at):",
+        "if answers and query is None:",
+    ),
+    Mutant(
+        "an answer after the first reading of off is ignored",
+        "core/fence.py",
+        "    if event.result is not ProbeResult.ALIVE:\n        return _go_on(",
+        "    if event.result is not None:\n        return _go_on(",
+    ),
+    Mutant(
+        "the last look is not checked at the last moment",
+        "runner.py",
+        "permitted=lambda: self._still_permitted(act),",
+        "permitted=lambda: True,",
+        test="tests/test_runner.py",
+    ),
+    Mutant(
+        "an answer is heard across a change of the inventory",
+        "engine.py",
+        "ranked.sort(key=lambda one: one[:2])",
+        "ranked.sort(key=lambda one: not isinstance(one[2], HeartbeatsHeard))",
+        test="tests/test_engine.py",
+    ),
+    Mutant(
+        "a second crash forgets what may still run",
+        "core/resume.py",
+        "if operation.phase is Phase.BLOCKED",
+        "if operation.phase is Phase.CLOSED",
+        test="tests/core/test_resume.py",
+    ),
+    Mutant(
+        "agents are known again by their names alone",
+        "core/model.py",
+        "frozenset(agent.name for agent in agents if agent.outlet in outlets)",
+        "frozenset(agent.name for agent in agents if agent.name in outlets)",
+        test="tests/core/test_resume.py",
+    ),
+    Mutant(
+        "an off that ran at one proxy is forgotten at the next",
+        "core/stage.py",
+        " or any(one.answer for one in answer.tries)",
+        "",
+        test="tests/core/test_fence.py",
     ),
 )

@@ -16,13 +16,15 @@ from random import Random
 
 from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
 from pmwatchd.core.model import Candidate, Host, ProbeResult, ProxyResult, ProxySource
-from pmwatchd.errors import ProxyError
-from pmwatchd.ports import Completed
+from pmwatchd.errors import ProxyError, WithdrawnError
+from pmwatchd.ports import Completed, always
 from tests.simulation.hardware import Execution
 from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
 from tests.simulation.loop import VirtualLoop
+from tests.simulation.manuals import GARBAGE, TRUNCATED, manual, without_action
 from tests.simulation.moods import Moods
+from tests.simulation.outputs import HUSH
 
 LATE_INTERVALS = 2
 REFUSALS = {
@@ -31,6 +33,9 @@ REFUSALS = {
     "host_key": ProxyResult.HOST_KEY,
     "no_account": ProxyResult.AUTH_ERROR,
 }
+MANUAL_S = 0.03
+_BAD_MANUALS = {"manual is garbage": GARBAGE, "manual is cut short": TRUNCATED}
+BAD_MANUALS = (*_BAD_MANUALS, "manual hangs", "manual lacks action")
 
 
 @dataclass(slots=True)
@@ -41,12 +46,14 @@ class Net:
     Attributes:
         proxies: Moods of machines as proxies, by name; ``engine`` is one of them.
         unheard: Moods of hosts; ``cut``: no heartbeat comes through; ``lossy``: some do not.
+        old: Machines on which old versions of the agents are installed.
     """
 
     rng: Random
     here: Moods = field(default_factory=Moods)
     proxies: dict[str, Moods] = field(default_factory=dict)
     unheard: dict[str, Moods] = field(default_factory=dict)
+    old: frozenset[str] = frozenset()
 
     def proxy(self, name: str) -> Moods:
         """Return the moods of a machine as a proxy."""
@@ -76,14 +83,24 @@ class Wire:
         self._loop = loop
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         """
         Run an agent on a machine.
 
         Raises:
             ProxyError: It was not started.
+            WithdrawnError: It was not permitted any more.
+            RuntimeError: A secret is in *argv*, where everybody sees it.
         """
+        if HUSH in " ".join(argv):
+            raise RuntimeError("a secret is in argv")
         self._life.effect()
         await self._life.pulse()
         moods = self._net.proxy(proxy.name)
@@ -92,6 +109,10 @@ class Wire:
         if "not_installed" in moods:
             await self._life.sleep(0.02)
             return Completed(exit_code=127, stderr=b"timeout: failed to run command: No such file")
+        if argv[-1] == "metadata":
+            return await self._describe(proxy.name, argv, moods, over_s)
+        if not permitted():
+            raise WithdrawnError
         return await self._execute(proxy.name, argv, stdin, moods, over_s)
 
     async def _connect(self, proxy: Candidate, moods: Moods) -> None:
@@ -103,6 +124,28 @@ class Wire:
         for mood, result in REFUSALS.items():
             if mood in moods:
                 raise ProxyError(result, f"sshd {mood}")
+
+    async def _describe(
+        self, proxy: str, argv: Sequence[str], moods: Moods, over_s: float
+    ) -> Completed:
+        """Let an agent say what it knows; no device is touched by that."""
+        if "cut" in moods:
+            await self._life.sleep(over_s)
+            return Completed(exit_code=None, lost=True, took_s=over_s)
+        if "manual hangs" in moods:
+            limit_s = float(argv[3])
+            await self._life.sleep(limit_s)
+            return Completed(exit_code=124, took_s=limit_s)
+        await self._life.sleep(MANUAL_S)
+        agent_type = argv[4].rpartition("fence_")[2]
+        printed = manual(agent_type, old=proxy in self._net.old)
+        for mood, text in _BAD_MANUALS.items():
+            if mood in moods:
+                printed = text
+        if "manual lacks action" in moods:
+            printed = without_action(agent_type)
+        code = 1 if printed is GARBAGE else 0
+        return Completed(exit_code=code, stdout=printed, took_s=MANUAL_S)
 
     async def _execute(
         self, proxy: str, argv: Sequence[str], stdin: bytes, moods: Moods, over_s: float

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -14,37 +17,68 @@ from pmwatchd.core.events import (
     PersonEvent,
     PowerRequested,
     StatusRequested,
+    VouchRequested,
 )
 from pmwatchd.core.model import Action, Outcome
 from pmwatchd.core.orders import Accepted, PowerRead, Refused
-from tests.simulation.daemon import WALL
+from tests.simulation.outputs import HUSH
 
 if TYPE_CHECKING:
     from tests.simulation.site import Site
 
 Answer = Accepted | Refused | PowerRead
+KEPT_OFF = Action.OFF, Outcome.DONE
+"""An operation that ended so leaves its host in maintenance, by the word of a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Promise:
+    """Until then a host is left alone; the end of a timed one is also known by the wall clock."""
+
+    until_at: float
+    expires_at: datetime | None = None
 
 
 class People:
     """
-    What persons wanted, by host.
+    What persons wanted and said, by host.
 
     Attributes:
-        wants_off: Their word was *off* or *cancel*: such a host may stay off.
-        asked: How often they commanded, by verb.
+        wants_off: Their word was *off*, *cancel* or *confirm-off*: such a host may stay off.
     """
 
     def __init__(self, site: Site) -> None:
         self._site = site
-        self._kept_until: dict[str, float] = {}
+        self._kept: dict[str, _Promise] = {}
         self._offs: dict[str, str] = {}
+        self._vouched_at: dict[str, float] = {}
+        self._words: Counter[str] = Counter()
+        self._numbers = count()
+        self._ended: dict[str, int] = {}
         self.wants_off: set[str] = set()
 
     def maintains(self, host: str) -> bool:
         """Whether a person was promised that this host is left alone, and has not ended it."""
         track = self._site.witness.tracks.get(self._offs.get(host, ""))
-        kept_off = track is not None and track.outcome is Outcome.DONE
-        return kept_off or self._site.world.now < self._kept_until.get(host, 0.0)
+        kept_off = track is not None and (track.action, track.outcome) == KEPT_OFF
+        promise = self._kept.get(host)
+        return kept_off or (promise is not None and self._site.world.now < promise.until_at)
+
+    def may_keep(self, host: str) -> bool:
+        """Whether any word that takes a host out of automatic fencing was not refused."""
+        return self._words[host] > 0
+
+    def vouched_at(self, host: str) -> float:
+        """When somebody last said that a host is off."""
+        return self._vouched_at.get(host, -1e9)
+
+    def restarted(self) -> None:
+        """A daemon starts: what it keeps of a timed maintenance is its end on the wall clock."""
+        now, wall = self._site.world.now, self._site.calendar.wall()
+        for host, promise in self._kept.items():
+            if promise.expires_at is not None:
+                left_s = (promise.expires_at - wall).total_seconds()
+                self._kept[host] = replace(promise, until_at=min(promise.until_at, now + left_s))
 
     def power(self, host: str, action: Action) -> None:
         """Ask for a power action."""
@@ -64,6 +98,7 @@ class People:
             f"power {action} {host}",
             lambda number: PowerRequested(request=number, host=host, action=action, by="ann"),
             answered,
+            keeps=host if action is Action.OFF else None,
         )
 
     def cancel(self, host: str) -> None:
@@ -79,16 +114,23 @@ class People:
             f"power cancel {host}",
             lambda number: CancelRequested(request=number, host=host, by="bob"),
             answered,
+            keeps=host,
         )
 
     def maintain(self, host: str, for_s: float | None) -> None:
         """Ask for maintenance."""
-        now = self._site.world.now
-        until_at = None if for_s is None else WALL + timedelta(seconds=now + for_s)
+        now, wall = self._site.world.now, self._site.calendar.wall()
+        asked = next(self._numbers)
+        self._words[host] += 1  # one that cannot be journalled is refused, and holds for now
+        expires_at = None if for_s is None else wall + timedelta(seconds=for_s)
 
         def answered(answer: Answer) -> None:
-            if isinstance(answer, Accepted):
-                self._kept_until[host] = now + (1e9 if for_s is None else for_s)
+            # "It holds now, and a restart would forget it": it replaces what was promised before.
+            holds_now = isinstance(answer, Refused) and "it holds now" in answer.reason
+            if self._ended.get(host, -1) > asked:
+                return  # its end was asked for before this was answered
+            if isinstance(answer, Accepted) or (holds_now and host in self._kept):
+                self._kept[host] = _Promise(now + (for_s or 1e9), expires_at)
 
         self._ask(
             f"maintenance {host} for {for_s}",
@@ -98,7 +140,7 @@ class People:
                 by="cid",
                 reason="work",
                 for_s=for_s,
-                expires_at=until_at,
+                expires_at=expires_at,
             ),
             answered,
         )
@@ -106,10 +148,31 @@ class People:
     def release(self, host: str) -> None:
         """Ask to end a maintenance."""
         self._released(host)
+        self._ended[host] = next(self._numbers)
         self._ask(
             f"maintenance end {host}",
             lambda number: MaintenanceEndRequested(request=number, host=host, by="cid"),
             lambda _answer: None,
+        )
+
+    def vouch(self, host: str) -> None:
+        """Say that a host is off, whether it is true or not."""
+        self._vouched_at[host] = self._site.world.now
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, Accepted):
+                track = self._site.witness.tracks.get(answer.operation or "")
+                if track is not None and track.action is Action.OFF:
+                    self.wants_off.add(host)
+                    self._offs[host] = track.id
+
+        self._ask(
+            f"confirm-off {host}",
+            lambda number: VouchRequested(
+                request=number, host=host, by="eve", reason="I pulled the plug"
+            ),
+            answered,
+            keeps=host,
         )
 
     def status(self, host: str) -> None:
@@ -122,7 +185,7 @@ class People:
 
     def _released(self, host: str) -> None:
         """From the moment of asking on, nothing is promised any more."""
-        self._kept_until.pop(host, None)
+        self._kept.pop(host, None)
         self._offs.pop(host, None)
 
     def _ask(
@@ -130,14 +193,23 @@ class People:
         words: str,
         make: Callable[[int], PersonEvent],
         answered: Callable[[Answer], None],
+        *,
+        keeps: str | None = None,
     ) -> None:
+        """Ask; *keeps* names the host that this takes out of automatic fencing if accepted."""
         site = self._site
         site.story.note("person", "{}", words)
         if site.daemon is None:
             return
+        if keeps is not None:
+            self._words[keeps] += 1
 
         def heard(answer: Answer) -> None:
             site.story.note("person", "{}: {}", words, answer)
+            if HUSH in str(answer):
+                site.witness.broke("secrets", f"the answer to {words} shows one: {answer}")
+            if keeps is not None and isinstance(answer, Refused):
+                self._words[keeps] -= 1
             answered(answer)
 
         site.daemon.ask(make, heard)
@@ -162,3 +234,13 @@ def command(site: Site, rng: Random) -> None:
             people.release(host)
         case _:
             people.status(host)
+
+
+def vouch(site: Site, rng: Random) -> None:
+    """Let a person say that a host is off: mostly one that is, sometimes one that only hangs."""
+    hosts = sorted(site.layout.hosts)
+    machines = site.iron.machines
+    dark = [name for name in hosts if not machines[name].powered]
+    silent = [name for name in hosts if not machines[name].answers]
+    truthful = rng.random() < 0.6
+    site.people.vouch(rng.choice((dark if truthful else silent) or hosts))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import timedelta
 from random import Random
 
-from pmwatchd.core.model import Host
+from pmwatchd.core.model import Action, Alert, Host
 from tests.simulation import faults
 from tests.simulation.chance import source
 from tests.simulation.daemon import Daemon, Surroundings
@@ -20,18 +21,20 @@ from tests.simulation.endings import judge
 from tests.simulation.hardware import Machine
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
-from tests.simulation.layout import by_plug, lay_out
+from tests.simulation.layout import lay_out
 from tests.simulation.loop import World
 from tests.simulation.network import Net
 from tests.simulation.people import People
 from tests.simulation.story import Story
 from tests.simulation.truth import Violation
+from tests.simulation.wallclock import Calendar
+from tests.simulation.wiring import Wiring
 
-STORM_S = 300.0
+STORM_S = 200.0
 CALM_S = 900.0
 """After the storm all is well for so long at most; a site that is well earlier ends its run."""
 
-LOOK_EVERY_S = 30.0
+LOOK_EVERY_S = 20.0
 
 
 @dataclass(slots=True)
@@ -55,16 +58,18 @@ class Site:
     def __init__(self, seed: int, *, without: Collection[str] = (), told: bool = False) -> None:
         self.seed = seed
         self.world = World()
+        self.calendar = Calendar(self.world)
         self.story = Story(self.world, kept=told)
         self.disk = Disk()
         self.witness = Witness(self.world, self.disk, self.story)
         self.iron = Iron(self.world, self._random("iron"), self.story, self.witness)
         self.net = Net(self._random("net"))
-        self.layout = lay_out(self.iron, self._random("layout"))
+        self.layout = lay_out(self.iron, self._random("layout"), self._random("options"))
+        self.wiring = Wiring(self.iron)
+        self.net.old = self._old_machines()
         self.hosts: dict[str, Host] = dict(self.layout.hosts)
         self.people = People(self)
-        self.witness.iron, self.witness.people = self.iron, self.people
-        self.witness.by_plug = by_plug(self.layout.hosts)
+        self.witness.claims.iron, self.witness.people = self.iron, self.people
         self.daemon: Daemon | None = None
         self.downtime_s = 1.0
         self.kinds: list[str] = []
@@ -108,8 +113,17 @@ class Site:
             self.daemon.load(hosts)
 
     def _live(self) -> None:
-        around = Surroundings(self.world, self.iron, self.net, self.disk, self.witness, self.story)
+        around = Surroundings(
+            world=self.world,
+            calendar=self.calendar,
+            iron=self.iron,
+            net=self.net,
+            disk=self.disk,
+            witness=self.witness,
+            story=self.story,
+        )
         self._lives += 1
+        self.people.restarted()
         self.daemon = Daemon(around, self.hosts, self.layout.rules)
         self.daemon.run()
         for bug in self.daemon.bugs:
@@ -133,8 +147,9 @@ class Site:
             device.dark = False
             device.wrong = 0
         self.iron.lost_routes.clear()
+        self.wiring.mend()
+        self.calendar.wrong = timedelta()
         self.reload(dict(self.layout.hosts))
-
         self.world.after(LOOK_EVERY_S, lambda: self._look(self.world.now + CALM_S))
 
     def _look(self, until_at: float) -> None:
@@ -142,8 +157,7 @@ class Site:
         wrongs = [Violation(self.world.now, "end", "no daemon runs")]
         if self.daemon is not None:
             wrongs = judge(self)
-            for name in self.layout.hosts:
-                self.people.status(name)  # which mends alerts about switches that are on
+            self._attend(self.daemon)
         if wrongs and self.world.now < until_at:
             self.world.after(LOOK_EVERY_S, lambda: self._look(until_at))
             return
@@ -154,6 +168,19 @@ class Site:
             self.daemon.lifeline.kill()
         for track in self.witness.tracks.values():
             self.witness.outcomes[f"{track.cause} {track.action}: {track.outcome}"] += 1
+
+    def _attend(self, daemon: Daemon) -> None:
+        """Let persons do what alerts ask of them."""
+        for view in daemon.fleet.hosts():
+            name = view.host.name
+            self.people.status(name)  # which mends alerts about switches that are on
+            if view.operation is None and Alert.MISWIRED in {alert.name for alert in view.alerts}:
+                self.people.power(name, Action.RESTART)  # proves that the cables are mended
+
+    def _old_machines(self) -> frozenset[str]:
+        rng = self._random("manuals")
+        names = (*sorted(self.iron.machines), "bastion", "engine")
+        return frozenset(name for name in names if rng.random() < 0.15)
 
     def _describe(self) -> None:
         for host in self.layout.hosts.values():

@@ -5,12 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pmwatchd.core.model import Action, Cause, Host, Outcome, PowerStatus
+from pmwatchd.core.model import Action, Cause, FenceAgent, Host, Outcome, PowerStatus
 from pmwatchd.core.rules import Rules
+
+Place = tuple[str, str]
+"""Where an agent acts: its device and its plug."""
 
 
 class Believer(Protocol):
-    """Persons: what they asked for and were promised."""
+    """Persons: what they asked for, said and were promised."""
+
+    def vouched_at(self, host: str) -> float:
+        """When somebody last said that this host is off."""
+        ...
 
     def maintains(self, host: str) -> bool:
         """Whether a person was promised that this host is left alone."""
@@ -37,7 +44,7 @@ class Track:
     opened_at: float
     proven_off: bool = False
     restoring: bool = False
-    sent_off: bool = False
+    sent_off: set[Place] = field(default_factory=set)
     wants_on: bool = False
     outcome: Outcome | None = None
     closed_at: float | None = None
@@ -45,9 +52,10 @@ class Track:
 
 @dataclass(slots=True)
 class Reading:
-    """A status that was delivered, and when it was taken."""
+    """A status that was delivered: when it was asked for, and when the answer came."""
 
     began_at: float
+    came_at: float
     power: PowerStatus
 
 
@@ -60,3 +68,8 @@ class Life:
     resumed_at: float = -1e9
     heard: set[str] = field(default_factory=set)
     failed_at: dict[str, float] = field(default_factory=dict)
+
+
+def place_of(agent: FenceAgent) -> Place:
+    """Return where an agent acts; whatever it is called, it is the same switch."""
+    return agent.device, agent.plug or ""

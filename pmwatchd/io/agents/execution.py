@@ -10,24 +10,26 @@ that it may echo.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from pmwatchd.core import dialect, verdict
+from pmwatchd.core.masking import masked
 from pmwatchd.core.metadata import Metadata, MetadataError, parse
 from pmwatchd.core.model import (
     AgentResult,
     Candidate,
     FenceAction,
     FenceAgent,
+    Limits,
     PowerStatus,
     ProxyResult,
     ProxySource,
     Reply,
     Try,
 )
-from pmwatchd.core.rules import Fencing
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents.catalogue import Catalogue
-from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always
 
 ASK_LIMIT_S = 5.0
 """An agent describes itself in so many seconds or not: an ``off`` may be waiting for it."""
@@ -44,79 +46,79 @@ class FenceAgents:
 
     Args:
         agent_dir: Where ``fence_<type>`` lies, here and on every proxy.
-        fencing: The rules of now; a reload changes the limits.
         ssh: Runs programs on proxies.
         local: Runs programs here, for the proxy ``engine``.
-        catalogue: Keeps what agents say of themselves; without one they are not asked.
+        catalogue: Keeps what agents say of themselves.
     """
 
     def __init__(
         self,
         *,
         agent_dir: str,
-        fencing: Callable[[], Fencing],
         ssh: Transport,
         local: Transport,
-        catalogue: Catalogue | None = None,
+        catalogue: Catalogue,
     ) -> None:
         self._agent_dir = agent_dir
-        self._fencing = fencing
         self._ssh = ssh
         self._local = local
         self._catalogue = catalogue
 
-    async def execute(self, agent: FenceAgent, action: FenceAction, proxy: Candidate) -> Reply:
+    async def execute(
+        self,
+        agent: FenceAgent,
+        action: FenceAction,
+        proxy: Candidate,
+        *,
+        limits: Limits,
+        permitted: Callable[[], bool] = always,
+    ) -> Reply:
         """
         Run the agent; return only when the execution is certainly over.
 
         Raises:
             ProxyError: The proxy could not run it; nothing reached the device.
+            WithdrawnError: It was not *permitted* any more; nothing reached the device.
             ValueError: The agent's definition should not have been loaded.
         """
         if reason := dialect.forbidden_type(agent.type):
             raise ValueError(f"agent {agent.name!r}: {reason}")
         try:
-            metadata = await self._described(agent, proxy)
-            return await self._execute(agent, action, proxy, metadata)
+            metadata = await self._described(agent, proxy, limits)
+            completed = await self._transport(proxy).run(
+                proxy,
+                self._command(agent, limits),
+                dialect.stdin_of(agent, action, metadata),
+                over_s=limits.over_s,
+                permitted=permitted,
+            )
+            return _reply(agent, action, proxy, completed, limit_s=limits.limit_s)
         except ProxyError as error:
-            if self._catalogue is not None and error.result is ProxyResult.NOT_INSTALLED:
+            if error.result is ProxyResult.NOT_INSTALLED:
                 self._catalogue.forget(proxy, agent.type)
             raise
 
-    async def _execute(
-        self, agent: FenceAgent, action: FenceAction, proxy: Candidate, metadata: Metadata | None
-    ) -> Reply:
-        fencing = self._fencing()
-        limit_s = fencing.limit_s(action)
-        completed = await self._transport(proxy).run(
-            proxy,
-            self._command(agent, limit_s),
-            dialect.stdin_of(agent, action, metadata),
-            over_s=fencing.over_s(action),
-        )
-        return _reply(agent, action, proxy, completed, limit_s=limit_s)
-
-    async def _described(self, agent: FenceAgent, proxy: Candidate) -> Metadata | None:
+    async def _described(
+        self, agent: FenceAgent, proxy: Candidate, limits: Limits
+    ) -> Metadata | None:
         """
         What the agent says of itself on *proxy*, or None where it does not.
 
         Raises:
             ProxyError: It is not there, or what is known of it is not enough to run it.
         """
-        metadata = None
-        if self._catalogue is not None:
-            metadata = await self._catalogue.look_up(
-                proxy, agent.type, lambda: self._ask(agent, proxy)
-            )
+        metadata = await self._catalogue.look_up(
+            proxy, agent.type, lambda: self._ask(agent, proxy, limits)
+        )
         if reason := dialect.unspeakable(agent, metadata):
             reason = f"fence_{agent.type} is not run on {proxy.name}: {reason}"
             raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
-        if self._catalogue is not None and metadata is not None:
+        if metadata is not None:
             for option in dialect.unknown_options(agent, metadata):
                 self._catalogue.tell_dropped(proxy, agent.type, option)
         return metadata
 
-    async def _ask(self, agent: FenceAgent, proxy: Candidate) -> Metadata:
+    async def _ask(self, agent: FenceAgent, proxy: Candidate, limits: Limits) -> Metadata:
         """
         Let the agent describe itself; it gets no options, so nothing reaches a device.
 
@@ -124,12 +126,13 @@ class FenceAgents:
             MetadataError: It did not, or not in time.
             ProxyError: It is not there.
         """
-        limit_s = min(ASK_LIMIT_S, self._fencing().status_timeout_s)
+        limits = replace(limits, limit_s=min(ASK_LIMIT_S, limits.limit_s))
+        command = [*self._command(agent, limits), "-o", "metadata"]
         completed = await self._transport(proxy).run(
-            proxy, [*self._command(agent, limit_s), "-o", "metadata"], b"", over_s=limit_s + LATE_S
+            proxy, command, b"", over_s=limits.limit_s + LATE_S
         )
         if completed.lost or completed.exit_code in _OUT_OF_TIME:
-            raise MetadataError(f"it printed no metadata within {limit_s:g} s")
+            raise MetadataError(f"it printed no metadata within {limits.limit_s:g} s")
         _check_started(agent, proxy, completed)
         if len(completed.stdout) >= OUTPUT_LIMIT:
             raise MetadataError(f"its metadata is larger than {OUTPUT_LIMIT // 1024} KiB")
@@ -138,16 +141,15 @@ class FenceAgents:
     def _transport(self, proxy: Candidate) -> Transport:
         return self._local if proxy.source is ProxySource.ENGINE else self._ssh
 
-    def _command(self, agent: FenceAgent, limit_s: float) -> list[str]:
-        kill_after = f"{self._fencing().kill_after_s:g}"
+    def _command(self, agent: FenceAgent, limits: Limits) -> list[str]:
         program = f"{self._agent_dir}/fence_{agent.type}"
-        return ["timeout", "-k", kill_after, f"{limit_s:g}", program]
+        return ["timeout", "-k", f"{limits.kill_after_s:g}", f"{limits.limit_s:g}", program]
 
 
 def _check_started(agent: FenceAgent, proxy: Candidate, completed: Completed) -> None:
     stdout, stderr = _text(completed.stdout), _text(completed.stderr)
     if verdict.not_started(completed.exit_code, stdout, stderr):
-        said = verdict.first_line(verdict.masked(stderr, _secrets(agent)))
+        said = verdict.first_line(masked(stderr, _secrets(agent)))
         said = said or f"exit status {completed.exit_code}"
         reason = f"fence_{agent.type} cannot be run on {proxy.name}: {said}"
         raise ProxyError(ProxyResult.NOT_INSTALLED, reason)
@@ -199,8 +201,8 @@ def _told(agent: FenceAgent, result: AgentResult, stdout: str, stderr: str) -> s
     # The end of a full stream may hold half of a secret, which could not be recognised.
     stdout, stderr = (_whole_lines(text) for text in (stdout, stderr))
     if result is AgentResult.OK:
-        return verdict.first_line(verdict.masked(stdout, _secrets(agent)))
-    said = verdict.telling_line(verdict.masked(f"{stderr}\n{stdout}", _secrets(agent)))
+        return verdict.first_line(masked(stdout, _secrets(agent)))
+    said = verdict.telling_line(masked(f"{stderr}\n{stdout}", _secrets(agent)))
     match result:
         case AgentResult.TIMEOUT:
             return f"ended by its time limit; {said or 'it said nothing'}"

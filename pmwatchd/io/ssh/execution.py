@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 import asyncssh
 
-from pmwatchd.ports import OUTPUT_LIMIT, Completed
+from pmwatchd.errors import WithdrawnError
+from pmwatchd.ports import DRAIN_S, OUTPUT_LIMIT, Completed, always
 
 Channel = asyncssh.SSHClientChannel[bytes]
+
+_BY_FORCE = 124
+"""From this exit status on it is ``timeout`` or a shell that speaks, and not the agent."""
 
 
 class Execution(asyncssh.SSHClientSession[bytes]):
@@ -18,9 +23,17 @@ class Execution(asyncssh.SSHClientSession[bytes]):
     def __init__(self) -> None:
         self.kept = {None: bytearray(), asyncssh.EXTENDED_DATA_STDERR: bytearray()}
         self.exit_code: int | None = None
-        self.ended = False
+        self.told = asyncio.Event()
         self.closed = asyncio.Event()
         self._channel: Channel | None = None
+        self._ended = False
+        self._left = False
+
+    @property
+    def over(self) -> bool:
+        """Whether it certainly is: by its own exit, or ended by force and nobody left behind."""
+        by_itself = self.exit_code is not None and self.exit_code < _BY_FORCE
+        return by_itself or (self._ended and self._left)
 
     def connection_made(self, chan: Channel) -> None:
         """The channel is open; the command is not yet confirmed."""
@@ -32,17 +45,25 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         kept += data[: OUTPUT_LIMIT - len(kept)]
 
     def exit_status_received(self, status: int) -> None:
-        """It ended with an exit status."""
+        """It ended with an exit status; sshd tells at once, whoever holds the streams open."""
         self.exit_code = status
-        self.ended = True
+        self._ended = True
+        if self.over:
+            self.told.set()
 
     def exit_signal_received(self, *how: object) -> None:  # noqa: ARG002 - as asyncssh calls it
         """It was ended by a signal."""
-        self.ended = True
+        self._ended = True
+
+    def eof_received(self) -> bool:
+        """Nobody on the proxy holds its streams open any more."""
+        self._left = True
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncssh calls it
         """The channel is closed, or its connection is gone."""
         self.closed.set()
+        self.told.set()
 
     def abort(self) -> None:
         """Close the channel and forget what was not yet sent on it."""
@@ -51,20 +72,39 @@ class Execution(asyncssh.SSHClientSession[bytes]):
 
 
 async def carry_through(
-    channel: Channel, execution: Execution, stdin: bytes, *, over_s: float
+    channel: Channel,
+    execution: Execution,
+    stdin: bytes,
+    *,
+    over_s: float,
+    permitted: Callable[[], bool] = always,
 ) -> Completed:
-    """Tell a command that has just started its options; return when it is certainly over."""
+    """
+    Tell a command that has just started its options; return when it is certainly over.
+
+    An agent that ended of its own accord is over even if it left a process
+    behind that holds its streams open.  Where ``timeout`` or the agent was
+    ended by force something may still be at work: the streams have to close.
+
+    Raises:
+        WithdrawnError: It was not *permitted* any more and gets no options.
+    """
     loop = asyncio.get_running_loop()
     started_at = loop.time()
     try:
+        if not permitted():
+            raise WithdrawnError
         with suppress(BrokenPipeError):  # it has already ended
             channel.write(stdin)
             channel.write_eof()
         async with asyncio.timeout(over_s):
-            await execution.closed.wait()
-            if not execution.ended:
-                # The connection is gone, the command is not: only time ends it now.
+            await execution.told.wait()
+            if not execution.over:
+                # The connection is gone, the command may be not: only time ends it now.
                 await asyncio.Event().wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await execution.closed.wait()
     except TimeoutError:
         return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
     finally:

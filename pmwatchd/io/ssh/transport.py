@@ -12,7 +12,7 @@ from pmwatchd.core.orders import Record
 from pmwatchd.io.ssh.dial import dial
 from pmwatchd.io.ssh.execution import carry_through
 from pmwatchd.io.ssh.link import Key, Link, SshOptions
-from pmwatchd.ports import Completed, Dialled, Meter
+from pmwatchd.ports import Completed, Dialled, Meter, always
 
 _GOODBYE_S = 1.0
 
@@ -48,18 +48,27 @@ class SshTransport:
         return sum(link.connected for link in (*self._links.values(), *self._retired))
 
     async def run(
-        self, proxy: Candidate, argv: Sequence[str], stdin: bytes, *, over_s: float
+        self,
+        proxy: Candidate,
+        argv: Sequence[str],
+        stdin: bytes,
+        *,
+        over_s: float,
+        permitted: Callable[[], bool] = always,
     ) -> Completed:
         """
         Run *argv* on a proxy; see :class:`pmwatchd.ports.Transport`.
 
         Raises:
             ProxyError: The command was not started; nothing of *stdin* was sent.
+            WithdrawnError: It was not *permitted* any more; nothing of *stdin* was sent.
         """
         with self._using(proxy) as link:
             async with link.session() as connection:
                 channel, execution = await link.start(connection, shlex.join(argv))
-                return await carry_through(channel, execution, stdin, over_s=over_s)
+                return await carry_through(
+                    channel, execution, stdin, over_s=over_s, permitted=permitted
+                )
 
     async def try_tcp(
         self, proxy: Candidate, host: str, port: int, *, opening: bytes | None, within_s: float
