@@ -31,12 +31,15 @@ from pmwatchd.api.server import serve
 from pmwatchd.core.events import Event
 from pmwatchd.core.fleet import Fleet
 from pmwatchd.core.model import FenceAction
-from pmwatchd.core.orders import Record
+from pmwatchd.core.orders import Act, AskWitness, CheckAlive, FenceSoftly, Record
 from pmwatchd.engine import Engine
 from pmwatchd.errors import PmwatchdError
+from pmwatchd.inquirer import Inquirer
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.heartbeat import Scheduler
+from pmwatchd.io.inquiries import NetworkInquiries
 from pmwatchd.io.journal import SqliteJournal
+from pmwatchd.io.kdump import DumpListener
 from pmwatchd.io.local import LocalTransport
 from pmwatchd.io.names import SystemNames
 from pmwatchd.io.ssh import SshOptions, SshTransport
@@ -143,6 +146,8 @@ class _Parts:
 
     engine: Engine
     runner: Runner
+    inquirer: Inquirer
+    dumps: DumpListener
     scheduler: Scheduler
     journal: SqliteJournal
     inventory: Inventory
@@ -171,13 +176,23 @@ class Daemon:
         )
         async with contextlib.AsyncExitStack() as stack:
             stack.push_async_callback(journal.close)
+            questions = SshTransport(_ssh_options(self._configuration.settings))
+            stack.push_async_callback(questions.close)
             stack.callback(self._names.close)
             options = _ssh_options(self._configuration.settings)
             ssh = SshTransport(options, meter=self._metrics, tell=self._tell)
             stack.push_async_callback(ssh.close)
-            await self._live(self._build(journal, remembered, ssh))
+            parts = self._build(journal, remembered, ssh, questions)
+            stack.callback(parts.dumps.close)
+            await self._live(parts)
 
-    def _build(self, journal: SqliteJournal, remembered: Remembered, ssh: SshTransport) -> _Parts:
+    def _build(
+        self,
+        journal: SqliteJournal,
+        remembered: Remembered,
+        ssh: SshTransport,
+        questions: SshTransport,
+    ) -> _Parts:
         agent_dir = str(self._configuration.settings.fencing.agent_dir)
 
         def inbox(event: Event) -> None:  # the engine is built last: it needs all the others
@@ -186,7 +201,17 @@ class Daemon:
         def apply(configuration: config.Configuration) -> None:
             options = _ssh_options(configuration.settings)
             scheduler.watch(configuration.hosts)
+            self._watch_canaries(scheduler, configuration)
+            dumps.watch(configuration.hosts)
             ssh.use(options)
+            questions.use(options)
+
+        def carry_out(act: Act) -> None:
+            match act:
+                case AskWitness() | CheckAlive() | FenceSoftly():
+                    inquirer.carry_out(act)
+                case _:
+                    runner.carry_out(act)
 
         scheduler = Scheduler(
             listen=inbox, meter=self._metrics, clock=self._clock.now, tell=self._tell
@@ -204,6 +229,11 @@ class Daemon:
             clock=self._clock.now,
             names=self._names,
         )
+        dumps = DumpListener(listen=inbox, clock=self._clock.now, tell=self._tell)
+        inquirer = Inquirer(
+            inquiries=NetworkInquiries(outpost=questions, local=LocalTransport(agent_dir)),
+            inbox=inbox,
+        )
         fleet = Fleet(
             epoch=remembered.epoch,
             now=self._clock.now(),
@@ -211,11 +241,12 @@ class Daemon:
             memories=remembered.hosts,
             operations=remembered.operations,
             load=lambda: runner.running,
+            site=remembered.site,
         )
         engine = self._engine = Engine(
             fleet=fleet,
             journal=journal,
-            carry_out=runner.carry_out,
+            carry_out=carry_out,
             tellers=(log.LogTeller(), self._metrics, self._stream),
             clock=self._clock,
             last_answer_at=scheduler.last_answer_at,
@@ -226,6 +257,8 @@ class Daemon:
         return _Parts(
             engine=engine,
             runner=runner,
+            inquirer=inquirer,
+            dumps=dumps,
             scheduler=scheduler,
             journal=journal,
             inventory=inventory,
@@ -248,6 +281,8 @@ class Daemon:
             lost = {"reason": replaced.reason, "lost": replaced.lost, "kept": str(replaced.kept)}
             self._tell(Record(event="journal.replaced", fields=lost))
         parts.inventory.tell()
+        if settings.kdump.enabled:
+            await parts.dumps.bind(*config.split_address(settings.kdump.listen))
         async with serve(
             app,
             socket_path=settings.api.socket,
@@ -255,6 +290,8 @@ class Daemon:
             metrics_listen=settings.metrics.listen,
         ):
             parts.scheduler.watch(self._configuration.hosts)
+            self._watch_canaries(parts.scheduler, self._configuration)
+            parts.dumps.watch(self._configuration.hosts)
             parts.engine.put(parts.inventory.loaded())
             gc.collect()
             gc.freeze()  # a large inventory stays; to look through it again would cost pauses
@@ -266,6 +303,9 @@ class Daemon:
         loop = tasks.create_task(parts.engine.run(), name="engine")
         door = tasks.create_task(parts.runner.run(), name="runner")
         ears = tasks.create_task(parts.scheduler.run(), name="heartbeats")
+        others = [tasks.create_task(parts.inquirer.run(), name="questions")]
+        if self._configuration.settings.kdump.enabled:
+            others.append(tasks.create_task(parts.dumps.run(), name="crash dumps"))
         self._notifier.ready(f"watching {len(parts.inventory.now.hosts)} hosts")
         await stopped.wait()
         self._notifier.stopping()
@@ -275,6 +315,16 @@ class Daemon:
         parts.engine.stop()
         await loop
         door.cancel()
+        for other in others:
+            other.cancel()
+
+    def _watch_canaries(self, scheduler: Scheduler, configuration: config.Configuration) -> None:
+        heartbeat = configuration.settings.heartbeat
+        scheduler.watch_canaries(
+            configuration.rules.safety.canaries,
+            interval_s=heartbeat.interval,
+            timeout_s=heartbeat.timeout,
+        )
 
     @contextlib.asynccontextmanager
     async def _signals(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
@@ -30,6 +30,9 @@ from pmwatchd.core.orders import (
     Accepted,
     Act,
     Answer,
+    AskWitness,
+    CheckAlive,
+    FenceSoftly,
     HoldDevice,
     Order,
     PowerRead,
@@ -43,7 +46,7 @@ from pmwatchd.core.orders import (
     SaveSite,
     Told,
 )
-from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+from pmwatchd.core.views import HostView, OperationView, RaisedAlert, SiteView
 from pmwatchd.errors import JournalUnwritableError
 from pmwatchd.ports import Clock, Entry, Health, Journal, Teller
 
@@ -210,6 +213,8 @@ class Engine:
                     self.put(_not_sent(order))
                 case RunAgent() | ProbeHost() | ReportNext() | HoldDevice():
                     self._carry_out(order)
+                case AskWitness() | CheckAlive() | FenceSoftly():
+                    self._carry_out(order)
                 case Answer():
                     self._answer(order, committed)
                 case _:
@@ -314,6 +319,14 @@ class Engine:
         """Fill in the last answer, which the fleet is told only when something changes."""
         at = self._last_answer_at(view.host.name)
         return view if at is None else replace(view, last_answer_at=at)
+
+    def site(self) -> SiteView:
+        """What concerns all hosts: automatic or not, a pause, an override."""
+        return self._fleet.site()
+
+    def shares(self) -> Mapping[tuple[str, str], float]:
+        """The share of silent hosts, by domain."""
+        return self._fleet.shares()
 
     def operations(self) -> list[OperationView]:
         """Operations that are open, and the last that ended since this start, newest first."""

@@ -17,7 +17,15 @@ from pmwatchd.core.orders import Record
 from pmwatchd.errors import ConfigError, Fault, PmwatchdError
 from pmwatchd.ports import Reloaded
 
-NEEDS_RESTART = ("state_dir", "api", "metrics", "log", "fencing.agent_dir")
+NEEDS_RESTART = (
+    "state_dir",
+    "api",
+    "metrics",
+    "log",
+    "fencing.agent_dir",
+    "kdump.enabled",
+    "kdump.listen",
+)
 """Parts of the main file that a running daemon does not change."""
 
 

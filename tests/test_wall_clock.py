@@ -40,6 +40,7 @@ from pmwatchd.core.orders import (
     RunAgent,
     SaveHost,
     SaveOperation,
+    SaveSite,
     Told,
 )
 from pmwatchd.engine import Engine
@@ -77,7 +78,7 @@ class TwoClocks:
 class Memory:
     """A journal that keeps the last word on everything."""
 
-    orders: list[Record | SaveOperation | SaveHost] = field(default_factory=list)
+    orders: list[Record | SaveOperation | SaveHost | SaveSite] = field(default_factory=list)
 
     async def commit(self, entries: Sequence[Entry]) -> None:
         for entry in entries:

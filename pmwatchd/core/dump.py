@@ -31,7 +31,7 @@ class Dump:
 
 def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
     """Take in a datagram of a host that is silent since *base_at*."""
-    if dump is None or dump.last_at < base_at:
+    if dump is None or (dump.last_at < base_at and not dump.over):
         return Dump(at, at)
     return dump if dump.over else Dump(dump.first_at, at)
 
@@ -60,6 +60,8 @@ def verdict(
         base_at: Its last answer.
         silent_at: When its grace ended.
     """
+    if dump is not None and dump.over:
+        return None
     if dump is None or dump.last_at < base_at:
         until_at = silent_at + rules.start_window_s
         reason = "a crash dump may begin"

@@ -299,7 +299,7 @@ class OverrideEndRequested:
     by: str
 
 
-PersonEvent = (
+HostEvent = (
     PowerRequested
     | StatusRequested
     | CancelRequested
@@ -307,11 +307,9 @@ PersonEvent = (
     | MaintenanceRequested
     | MaintenanceEndRequested
     | AckRequested
-    | PauseRequested
-    | ResumeRequested
-    | OverrideRequested
-    | OverrideEndRequested
 )
+SiteEvent = PauseRequested | ResumeRequested | OverrideRequested | OverrideEndRequested
+PersonEvent = HostEvent | SiteEvent
 Event = (
     HeartbeatsHeard
     | HostProbed

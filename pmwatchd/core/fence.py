@@ -229,7 +229,7 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
-    ours = event.result is ProbeResult.LOCAL_FAULT
+    ours = event.result is ProbeResult.LOCAL_FAULT or event.unsure
     if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
         reason = "no heartbeat can be sent: a fault of our own"
         return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)

@@ -13,14 +13,30 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import assert_never
 
-from pmwatchd.core import operate, powerwatch, requests, treatment, upkeep
+from pmwatchd.core import (
+    consult,
+    judgement,
+    operate,
+    pause,
+    powerwatch,
+    requests,
+    sitewatch,
+    soft,
+    treatment,
+    upkeep,
+)
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import (
+    AckRequested,
     AgentReplied,
+    AliveChecked,
+    CanaryHeard,
     CancelRequested,
     DeadlineReached,
+    DumpHeard,
     Event,
     HeartbeatsHeard,
+    HostEvent,
     HostProbed,
     InventoryLoaded,
     JournalFailed,
@@ -30,15 +46,26 @@ from pmwatchd.core.events import (
     ObserverPaused,
     PersonEvent,
     PowerRequested,
+    SiteEvent,
+    SoftFenced,
     StatusRequested,
     VouchRequested,
+    WitnessSaid,
 )
 from pmwatchd.core.machine import Machine, recall
 from pmwatchd.core.model import Alert, FenceAction, Host, PowerStatus
 from pmwatchd.core.operation import Contradicted, Operation
-from pmwatchd.core.orders import Answer, HoldDevice, Order, Refused, SaveHost, SaveOperation
-from pmwatchd.core.site import Site
-from pmwatchd.core.views import HostView, OperationView, RaisedAlert
+from pmwatchd.core.orders import (
+    Answer,
+    HoldDevice,
+    Order,
+    Refused,
+    SaveHost,
+    SaveOperation,
+    SaveSite,
+)
+from pmwatchd.core.site import Site, Suspension
+from pmwatchd.core.views import HostView, KeeperView, OperationView, RaisedAlert, SiteView
 
 
 class Fleet:
@@ -52,6 +79,7 @@ class Fleet:
         memories: What the journal remembers of hosts.
         operations: Operations that a former start left open.
         load: Tells how many executions run now, by proxy name.
+        site: What a person set for the whole site.
     """
 
     def __init__(
@@ -63,9 +91,12 @@ class Fleet:
         memories: Mapping[str, SaveHost] | None = None,
         operations: Iterable[SaveOperation] = (),
         load: Callable[[], Mapping[str, int]] = dict,
+        site: SaveSite | None = None,
     ) -> None:
         self._site = Site(epoch=epoch, started_at=now, load=load)
         self._wall = wall
+        self._saved_site = site or SaveSite()
+        pause.recall(self._site, self._saved_site, self._until, now)
         self._memories = dict(memories or {})
         self._orphans = {saved.host: saved for saved in operations}
         self._machines: dict[str, Machine] = {}
@@ -83,9 +114,7 @@ class Fleet:
                 for silent in event.silent:
                     self._sense(silent.host, silent, now)
             case DeadlineReached():
-                self._answer_queries(now)
-                for name in sorted(name for name, at in self._due_at.items() if at <= now):
-                    self._settle(self._machines[name], now)
+                self._pass_time(now)
             case AgentReplied():
                 self._replied(event, now)
             case HostProbed():
@@ -94,6 +123,10 @@ class Fleet:
                 self._paused(event, now)
             case InventoryLoaded():
                 self._load(event, now)
+            case CanaryHeard():
+                site.observer.canaries[event.canary] = event.answers
+            case WitnessSaid() | AliveChecked() | SoftFenced() | DumpHeard():
+                self._told(event, now)
             case JournalFailed():
                 self._journal_failed(event, now)
             case JournalRecovered():
@@ -105,7 +138,25 @@ class Fleet:
 
     def next_deadline(self) -> float | None:
         """When ``DeadlineReached`` has something to do, or None."""
-        return min(self._due_at.values(), default=None)
+        due_at = min(self._due_at.values(), default=None)
+        site_at = self._site.due_at
+        return due_at if site_at is None else site_at if due_at is None else min(due_at, site_at)
+
+    def _pass_time(self, now: float) -> None:
+        """End a pass: everything that came with it was taken in."""
+        site = self._site
+        self._answer_queries(now)
+        sitewatch.attend(site, now)
+        for name in sorted(name for name, at in self._due_at.items() if at <= now):
+            self._settle(self._machines[name], now)
+        if site.wanting:
+            judgement.grant(site, self._machines.__getitem__, now)
+            for name in sorted(site.fencing):
+                self._settle(self._machines[name], now)
+        memory = sitewatch.saved(site)
+        if memory != self._saved_site:
+            self._saved_site = memory
+            site.orders.append(memory)
 
     # events ------------------------------------------------------------------------------
 
@@ -123,6 +174,11 @@ class Fleet:
         if machine.gone and machine.operation is None:
             self._forget(machine)
             return
+        self._site.census.note(machine.host, machine.standing, now)
+        if isinstance(machine.watch, watching.Up):
+            self._site.answering.add(name)
+        else:
+            self._site.answering.discard(name)
         if machine.serves and machine.host.as_proxy.enabled:
             self._site.serving[name] = machine.host
         else:
@@ -181,7 +237,24 @@ class Fleet:
             if machine is not None:
                 self._settle(machine, now)
 
+    def _told(self, event: WitnessSaid | AliveChecked | SoftFenced | DumpHeard, now: float) -> None:
+        """Take in what was said of a silent host, or by itself."""
+        machine = self._machines.get(event.host)
+        if machine is None:
+            return
+        match event:
+            case WitnessSaid():
+                consult.witnessed(self._site, machine, event, now)
+            case AliveChecked():
+                consult.checked(self._site, machine, event, now)
+            case SoftFenced():
+                soft.ended(self._site, machine, event, now)
+            case DumpHeard():
+                treatment.dumped(self._site, machine, event)
+        self._due_at[machine.name] = now
+
     def _paused(self, event: ObserverPaused, now: float) -> None:
+        self._site.observer.shaken(now)
         self._site.tell("observer.paused", for_s=round(event.for_s, 3))
         for name in sorted(self._machines):
             self._sense(name, event, now)
@@ -194,6 +267,7 @@ class Fleet:
         for machine in self._machines.values():
             if machine.operation is not None and machine.operation.id in event.unopened:
                 machine.operation = machine.saved_operation = None
+                site.fencing.discard(machine.name)
                 self._due_at[machine.name] = now
 
     # inventory ---------------------------------------------------------------------------
@@ -201,6 +275,7 @@ class Fleet:
     def _load(self, event: InventoryLoaded, now: float) -> None:
         site = self._site
         site.rules = event.rules
+        site.observer.keep({probe.words for probe in event.rules.safety.canaries})
         for name in [name for name in self._machines if name not in event.hosts]:
             self._remove(self._machines[name], now)
         if not site.hosts and site.epoch > 1:
@@ -253,6 +328,9 @@ class Fleet:
             machine.quiet_until = now + site.rules.fencing.quiet_time_s
         if machine.maintenance is None or not machine.maintenance.kept_off:
             upkeep.mended(site, machine, now)
+        if memory is not None and memory.parked:
+            reason = f"fenced {memory.fenced} times without being up for long"
+            upkeep.alert(site, machine, Alert.PARKED, reason, now)
         if memory is not None and memory.left_off:
             upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
         return machine
@@ -261,7 +339,11 @@ class Fleet:
         """Return the end of a maintenance, which is the only thing the wall clock ends."""
         if memory is None or memory.expires_at is None:
             return None
-        return self._site.started_at + (memory.expires_at - self._wall).total_seconds()
+        return self._until(memory.expires_at)
+
+    def _until(self, expires_at: datetime) -> float:
+        """A wall-clock instant as one of this start's monotonic clock."""
+        return self._site.started_at + (expires_at - self._wall).total_seconds()
 
     def _remove(self, machine: Machine, now: float) -> None:
         """Stop watching a host; one in an operation keeps its old definition until that ends."""
@@ -273,6 +355,10 @@ class Fleet:
         if machine.saved is not None:
             self._memories[machine.name] = machine.saved
         del self._machines[machine.name]
+        self._site.census.forget(machine.name)
+        self._site.answering.discard(machine.name)
+        self._site.fencing.discard(machine.name)
+        self._site.wanting.pop(machine.name, None)
         self._due_at.pop(machine.name, None)
         self._site.serving.pop(machine.name, None)
 
@@ -288,6 +374,10 @@ class Fleet:
     # people ------------------------------------------------------------------------------
 
     def _request(self, event: PersonEvent, now: float) -> None:
+        if isinstance(event, SiteEvent):
+            self._site.orders.append(pause.answer(self._site, event, now))
+            self._site.due_at = now
+            return
         machine = self._machines.get(event.host)
         # An operation keeps a removed host until it ends, and a person may end it.
         ending = isinstance(event, CancelRequested)
@@ -300,7 +390,7 @@ class Fleet:
         if answer is not None:
             self._site.orders.append(answer)
 
-    def _answer(self, machine: Machine, event: PersonEvent, now: float) -> Answer | None:
+    def _answer(self, machine: Machine, event: HostEvent, now: float) -> Answer | None:
         site = self._site
         orphan = self._orphans.get(machine.name)
         match event:
@@ -317,7 +407,9 @@ class Fleet:
             case MaintenanceRequested():
                 return requests.maintain(site, machine, event, now)
             case MaintenanceEndRequested():
-                return requests.end_maintenance(site, machine, event)
+                return requests.end_maintenance(site, machine, event, now)
+            case AckRequested():
+                return requests.acknowledge(site, machine, event)
             case StatusRequested() | VouchRequested():
                 asked = requests.ask(site, machine, event, now)
                 if isinstance(asked, Answer):
@@ -345,9 +437,29 @@ class Fleet:
         running.sort(key=lambda operation: operation.opened_at, reverse=True)
         return [_operation_view(operation) for operation in running]
 
+    def site(self) -> SiteView:
+        """Return a picture of what concerns all hosts."""
+        site = self._site
+        return SiteView(
+            automatic=site.rules.safety.automatic,
+            paused=_keeper_view(site.pause),
+            override=_keeper_view(site.override),
+        )
+
+    def shares(self) -> dict[tuple[str, str], float]:
+        """Return the share of silent hosts, by domain."""
+        shares = self._site.census.shares()
+        return {(d.by, d.value): silent / all_ for d, (silent, all_) in shares.items() if all_}
+
     def alerts(self) -> tuple[RaisedAlert, ...]:
         """Return the alerts of the whole site."""
         return tuple(self._site.alerts.values())
+
+
+def _keeper_view(word: Suspension | None) -> KeeperView | None:
+    if word is None:
+        return None
+    return KeeperView(by=word.by, reason=word.reason, until_at=word.until_at)
 
 
 def _operation_view(operation: Operation) -> OperationView:

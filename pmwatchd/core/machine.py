@@ -11,10 +11,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from pmwatchd.core import watch as watching
+from pmwatchd.core.dump import Dump
 from pmwatchd.core.holds import Circumstances
 from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, HostStatus, PowerStatus
 from pmwatchd.core.operation import Operation, Phase
+from pmwatchd.core.opinion import Inquiry
 from pmwatchd.core.orders import SaveHost, SaveOperation
+from pmwatchd.core.storm import Standing
 from pmwatchd.core.views import Hold, HostView, MaintenanceView, RaisedAlert
 from pmwatchd.core.watch import Watch
 
@@ -28,6 +31,7 @@ class Maintenance:
         until_at: When it ends by itself, or None.
         expires_at: The same for the journal, as wall-clock time.
         kept_off: It keeps a person's off; a person's ``on`` or ``restart`` ends it.
+        announce_at: When its end is announced; *announced* once that was told.
     """
 
     by: str
@@ -35,6 +39,8 @@ class Maintenance:
     until_at: float | None = None
     expires_at: datetime | None = None
     kept_off: bool = False
+    announce_at: float | None = None
+    announced: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -62,6 +68,16 @@ class Machine:
         miswired: The wiring with which it answered though its agents read off; "": none.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
+        inquiry: What others were asked about this silence, and said.
+        dump: Crash dump datagrams of this silence.
+        weak_since: It gives only weak signs of life since then.
+        fenced: Operations that proved it off since it was last up for long.
+        parked: It was fenced too often, and waits for a person's word.
+        soft_fenced: Its soft fencing command ran, or was skipped, in this silence.
+        soft_reading: Its power is read before that.
+        soft_number: Number of the question whether it ran.
+        soft_until: Until then an answer to it is waited for.
+        spared: In shadow mode: that it would have been fenced was told in this silence.
         gone: Removed from the inventory; leaves when its operation ends.
         saved: What the journal holds of it, to save only changes.
     """
@@ -85,6 +101,16 @@ class Machine:
     check_at: float | None = None
     check_pause_s: float = 0.0
     off_readings: int = 0
+    inquiry: Inquiry = field(default_factory=Inquiry)
+    dump: Dump | None = None
+    weak_since: float | None = None
+    fenced: int = 0
+    parked: bool = False
+    soft_fenced: bool = False
+    soft_reading: bool = False
+    soft_number: int = 0
+    soft_until: float | None = None
+    spared: bool = False
     gone: bool = False
     holds: dict[HoldName, Hold] = field(default_factory=dict)
     alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
@@ -112,6 +138,23 @@ class Machine:
         return isinstance(self.watch, watching.NonResponsive)
 
     @property
+    def standing(self) -> Standing:
+        """How it counts when the silent hosts of a domain are counted."""
+        running = self.operation
+        past_off = running is not None and running.proven_off_at is not None
+        if self.maintenance or self.parked or self.left_off or past_off or self.gone:
+            return Standing.NOT
+        match self.watch:
+            case watching.Up():
+                return Standing.ANSWERING
+            case watching.NonResponsive():
+                return Standing.SILENT
+            case watching.Connecting(failures=failures):
+                return Standing.SILENT if failures else Standing.ANSWERING
+            case _:
+                return Standing.NOT
+
+    @property
     def serves(self) -> bool:
         """Fit to run agents for others: up, not in maintenance, not in an operation."""
         up = isinstance(self.watch, watching.Up)
@@ -124,7 +167,9 @@ class Machine:
             return HostStatus.MAINTENANCE
         if self.operation is not None:
             return _phase_status(self.operation)
-        if self.retry_at is not None and self.silent:
+        if self.dump is not None and HoldName.KDUMP in self.holds:
+            return HostStatus.KDUMPING
+        if (self.retry_at is not None or self.parked) and self.silent:
             return HostStatus.FAILED
         return HostStatus(watching.liveness(self.watch))
 
@@ -142,6 +187,7 @@ class Machine:
             quiet_until=self.quiet_until,
             retry_at=self.retry_at,
             miswired=bool(self.miswired) and self.miswired == self.host.wiring,
+            parked=self.fenced if self.parked else 0,
         )
 
     def _maintenance_words(self) -> str | None:
@@ -167,6 +213,9 @@ class Machine:
             maintenance_reason=keeper.reason if keeper else "",
             expires_at=keeper.expires_at if keeper else None,
             kept_off=keeper is not None and keeper.kept_off,
+            fenced=self.fenced,
+            parked=self.parked,
+            soft_fenced=self.soft_fenced,
         )
 
     def view(self) -> HostView:
@@ -235,5 +284,8 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         left_off=memory.left_off,
         missing=frozenset(memory.missing),
         miswired=memory.miswired,
+        fenced=memory.fenced,
+        parked=memory.parked,
+        soft_fenced=memory.soft_fenced,
         saved=memory,
     )

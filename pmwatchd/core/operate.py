@@ -87,6 +87,9 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
     """Enter the next state of an operation: its orders first, then what follows from it."""
     before, after = machine.operation, move.operation
     machine.operation = after
+    _take_slot(site, after)
+    if _just(before, after, "proven_off_at") and after.cause is Cause.AUTOMATIC:
+        site.budget.proven(now)
     _save(site, machine, after)
     for order in move.orders:
         ordered = order
@@ -96,15 +99,32 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
     if after.miswired:
         machine.miswired = after.host.wiring
         upkeep.mended(site, machine, now)
-    if after.restoring is not None and (before is None or before.restoring is None):
+    if _just(before, after, "restoring"):
         _tell_partial(site, machine, after, now)
-    if after.proven_on_at is not None and (before is None or before.proven_on_at is None):
+    if _just(before, after, "proven_on_at"):
         _powered_on(site, machine, after, now)
     if after.phase is Phase.RESTING and not _is_up(machine):
         reason = "switched off, and not proven on again"
         upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
     if after.phase is Phase.CLOSED:
         _closed(site, machine, after, now)
+
+
+def _just(before: Operation | None, after: Operation, name: str) -> bool:
+    """Whether something was reached by this move."""
+    reached = getattr(after, name) is not None
+    return reached and (before is None or getattr(before, name) is None)
+
+
+def _take_slot(site: Site, operation: Operation) -> None:
+    """A slot is taken until the off is proven or given up; switching on needs none."""
+    fences = operation.cause is Cause.AUTOMATIC and operation.action is not Action.ON
+    before_off = operation.proven_off_at is None and operation.restoring is None
+    running = operation.phase in (Phase.BLOCKED, Phase.OFF, Phase.LOOK)
+    if fences and before_off and running:
+        site.fencing.add(operation.host.name)
+    else:
+        site.fencing.discard(operation.host.name)
 
 
 def _tell_partial(site: Site, machine: Machine, operation: Operation, now: float) -> None:
@@ -132,7 +152,7 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
     wanted_on = operation.cause is Cause.PERSON and operation.action is not Action.OFF
     if wanted_on and keeper is not None and keeper.kept_off:
         reason = f"power {operation.action}"
-        upkeep.end_maintenance(site, machine, by=operation.by, reason=reason)
+        upkeep.end_maintenance(site, machine, by=operation.by, reason=reason, now=now)
 
 
 def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> None:
@@ -144,6 +164,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     if seen_off and not operation.miswired:
         machine.miswired = ""  # proven off, and nobody answered: it is the right machine
     _remember_missing(machine, operation, fencing, now)
+    if operation.proven_off_at is not None and operation.cause is Cause.AUTOMATIC:
+        _count_loop(site, machine, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):
             if operation.action is Action.RESTART or machine.silent:
@@ -188,6 +210,17 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
     machine.doubtful = host.outlets(in_vain)
     machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
+
+
+def _count_loop(site: Site, machine: Machine, now: float) -> None:
+    """A host that is fenced again and again is parked until a person looks at it."""
+    machine.fenced += 1
+    if machine.parked or machine.fenced < site.rules.safety.loop_limit:
+        return
+    machine.parked = True
+    reason = f"fenced {machine.fenced} times without being up for long"
+    site.tell("host.parked", machine, fenced=machine.fenced, reason=reason)
+    upkeep.alert(site, machine, Alert.PARKED, reason, now)
 
 
 def _completes(operation: Operation) -> bool:

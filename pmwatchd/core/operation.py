@@ -31,12 +31,14 @@ class Looked:
     Attributes:
         held: Why not to go on, in words; empty when nothing forbids it.
         lasting: Time alone does not end what forbids it.
+        unsure: What others say is not known yet.
     """
 
     turn: int
     result: ProbeResult
     held: tuple[str, ...] = ()
     lasting: bool = False
+    unsure: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,11 @@ class Inquiry:
         return bool(self.waiting) or self.checking
 
 
+def forget(inquiry: Inquiry) -> Inquiry:
+    """Forget what was said about a silence that is over; numbers go on."""
+    return Inquiry(number=inquiry.number)
+
+
 def due(inquiry: Inquiry, now: float) -> bool:
     """Whether another round may begin."""
     return not inquiry.pending and now >= inquiry.asked_at + ASK_EVERY_S

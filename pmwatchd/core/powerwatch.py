@@ -9,7 +9,7 @@ operation runs, which reads for itself, or in a maintenance.
 
 from __future__ import annotations
 
-from pmwatchd.core import operate, tell, upkeep, verdict
+from pmwatchd.core import operate, soft, tell, upkeep, verdict
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Check, Machine
@@ -76,6 +76,7 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
+    soft.read(site, machine, check, now)
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
     machine.missing -= check.host.outlets(on)
@@ -105,5 +106,5 @@ def _wanted(machine: Machine) -> bool:
     if not machine.host.groups or not machine.host.power_management.enabled:
         return False
     return isinstance(machine.watch, watching.Booting) or bool(
-        machine.missing_agents or machine.doubtful
+        machine.missing_agents or machine.doubtful or machine.soft_reading
     )

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pmwatchd.core import operate, tell, upkeep, verdict
+from pmwatchd.core import operate, sitewatch, tell, upkeep, verdict
 from pmwatchd.core.events import (
+    AckRequested,
     AgentReplied,
     CancelRequested,
     MaintenanceEndRequested,
@@ -146,18 +147,38 @@ def maintain(site: Site, machine: Machine, event: MaintenanceRequested, now: flo
         return Answer(event.request, Refused(type="kept-off", reason=reason))
     until_at = None if event.for_s is None else now + event.for_s
     keeper = Maintenance(
-        by=event.by, reason=event.reason, until_at=until_at, expires_at=event.expires_at
+        by=event.by,
+        reason=event.reason,
+        until_at=until_at,
+        expires_at=event.expires_at,
+        announce_at=None if until_at is None else sitewatch.announce_at(now, until_at),
     )
     upkeep.begin_maintenance(site, machine, keeper, now)
     return Answer(event.request, Accepted())
 
 
-def end_maintenance(site: Site, machine: Machine, event: MaintenanceEndRequested) -> Answer:
+def acknowledge(site: Site, machine: Machine, event: AckRequested) -> Answer:
+    """Let a parked host be fenced again."""
+    if not machine.parked:
+        reason = f"{machine.name} is not parked"
+        return Answer(event.request, Refused(type="not-parked", reason=reason))
+    if not site.journal_writable:
+        reason = "the journal is not writable, so a restart would park it again"
+        return Answer(event.request, Refused(type="journal-unwritable", reason=reason))
+    machine.parked, machine.fenced = False, 0
+    upkeep.clear(site, machine, Alert.PARKED)
+    site.tell("host.acknowledged", machine, by=event.by, reason=event.reason)
+    return Answer(event.request, Accepted())
+
+
+def end_maintenance(
+    site: Site, machine: Machine, event: MaintenanceEndRequested, now: float
+) -> Answer:
     """Put a host back under automatic fencing."""
     if machine.maintenance is None:
         reason = f"{machine.name} is not in maintenance"
         return Answer(event.request, Refused(type="not-in-maintenance", reason=reason))
-    upkeep.end_maintenance(site, machine, by=event.by, reason="maintenance end")
+    upkeep.end_maintenance(site, machine, by=event.by, reason="maintenance end", now=now)
     return Answer(event.request, Accepted())
 
 

@@ -8,17 +8,38 @@ each of them can be called, and tested, with a small site of its own.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
-from pmwatchd.core import proxies
+from pmwatchd.core import budget, proxies, storm
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Host
+from pmwatchd.core.model import Alert, Candidate, FenceAgent, Host
+from pmwatchd.core.observer import Observer
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
 from pmwatchd.core.rules import Rules
 from pmwatchd.core.views import RaisedAlert
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspension:
+    """
+    What a person set for the whole site, for a time.
+
+    Attributes:
+        expires_at: Its end for the journal, as wall-clock time.
+        announced: That it is about to end was told.
+    """
+
+    by: str
+    reason: str
+    until_at: float
+    expires_at: datetime
+    announce_at: float
+    announced: bool = False
+
 
 ENDED_KEPT = 200
 """Ended operations that can be shown without asking the journal."""
@@ -33,6 +54,12 @@ class Site:
         epoch: Number of this start; makes operation ids unique.
         load: Tells how many executions run now, by proxy name.
         serving: Hosts that may run agents for others now.
+        answering: Hosts that answer.
+        fencing: Hosts that an automatic operation switches off now; each takes a slot.
+        wanting: Hosts that nothing but the budget holds.
+        storms: Domains in a storm, as of this pass.
+        ill: Why the daemon does not trust itself, and since when.
+        due_at: When something of the whole site is to be looked at again.
         orders: What this pass has ordered so far.
     """
 
@@ -42,6 +69,18 @@ class Site:
     load: Callable[[], Mapping[str, int]] = dict
     hosts: dict[str, Host] = field(default_factory=dict)
     serving: dict[str, Host] = field(default_factory=dict)
+    answering: set[str] = field(default_factory=set)
+    fencing: set[str] = field(default_factory=set)
+    wanting: dict[str, budget.Rank] = field(default_factory=dict)
+    census: storm.Census = field(default_factory=storm.Census)
+    storms: dict[storm.Domain, storm.Storm] = field(default_factory=dict)
+    observer: Observer = field(default_factory=Observer)
+    ill: str = ""
+    ill_since_at: float = 0.0
+    budget: budget.Budget = field(default_factory=budget.Budget)
+    pause: Suspension | None = None
+    override: Suspension | None = None
+    due_at: float | None = None
     paths: proxies.PathMemory = field(default_factory=proxies.PathMemory)
     alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
     ended: deque[Operation] = field(default_factory=lambda: deque(maxlen=ENDED_KEPT))
@@ -73,13 +112,17 @@ class Site:
 
     def complete(self, order: RunAgent, target: Host, now: float) -> RunAgent:
         """Complete an order with the machines that may carry it out, and with its limits."""
+        found = self.chain(order.agent, target, now, without=order.without)
+        return replace(order, chain=found, limits=self.rules.fencing.limits(order.action))
+
+    def chain(
+        self, agent: FenceAgent, target: Host, now: float, *, without: Iterable[str] = ()
+    ) -> tuple[Candidate, ...]:
+        """Return every machine that may do something for *target*, the best first."""
         neighbours = proxies.Neighbours(
             eligible=self.serving, watched=self.hosts, memory=self.paths, load=self.load()
         )
-        found = proxies.chain(
-            target, order.agent, neighbours, self.rules, now, without=order.without
-        )
-        return replace(order, chain=found, limits=self.rules.fencing.limits(order.action))
+        return proxies.chain(target, agent, neighbours, self.rules, now, without=without)
 
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""
@@ -88,10 +131,12 @@ class Site:
                 self.paths.learn(agent, event.reply, now)
 
     def raise_alert(self, alert: Alert, reason: str, now: float) -> None:
-        """Raise an alert of the whole site, once."""
-        if alert not in self.alerts:
+        """Raise an alert of the whole site, once; its reason may change."""
+        raised = self.alerts.get(alert)
+        if raised is None:
             self.tell("alert.raised", alert=alert, reason=reason)
-            self.alerts[alert] = RaisedAlert(name=alert, since_at=now, reason=reason)
+        since_at = now if raised is None else raised.since_at
+        self.alerts[alert] = RaisedAlert(name=alert, since_at=since_at, reason=reason)
 
     def clear_alert(self, alert: Alert) -> None:
         """Clear an alert of the whole site."""

@@ -127,6 +127,11 @@ class Census:
                 self._troubled.discard(domain)
         return found
 
+    @property
+    def troubled(self) -> bool:
+        """Whether any domain has silent hosts, or had them a short while ago."""
+        return bool(self._troubled)
+
     def shares(self) -> Mapping[Domain, tuple[int, int]]:
         """Return how many are silent and how many count, by domain."""
         return {

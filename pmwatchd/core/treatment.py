@@ -9,14 +9,34 @@ its orders at the site.
 
 from __future__ import annotations
 
-from pmwatchd.core import fence, holds, operate, powerwatch, upkeep
+import math
+from dataclasses import replace
+
+from pmwatchd.core import (
+    consult,
+    dump,
+    fence,
+    judgement,
+    operate,
+    opinion,
+    powerwatch,
+    upkeep,
+)
 from pmwatchd.core import watch as watching
-from pmwatchd.core.events import Answered, DeadlineReached, HostProbed, ObserverPaused, Silent
+from pmwatchd.core.events import (
+    Answered,
+    DeadlineReached,
+    DumpHeard,
+    HostProbed,
+    ObserverPaused,
+    Silent,
+)
+from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Action, Alert, Cause, HoldName, Host, ProbeResult
-from pmwatchd.core.operation import Doubted, Looked, Phase, Recovered
+from pmwatchd.core.model import Alert, HoldName, Host, ProbeResult
+from pmwatchd.core.operation import Doubted, Looked, Recovered
+from pmwatchd.core.orders import ReportNext
 from pmwatchd.core.site import Site
-from pmwatchd.core.views import Hold
 
 Sign = Answered | Silent | ObserverPaused
 
@@ -36,7 +56,11 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         upkeep.alert(site, machine, Alert.UNFENCED, reason, now)
     if isinstance(sign, Answered):
         machine.failures, machine.retry_at, machine.left_off = 0, None, False
-        upkeep.clear(site, machine, Alert.UNFENCED, Alert.LEFT_OFF)
+        machine.inquiry, machine.dump = opinion.forget(machine.inquiry), None
+        machine.soft_fenced = machine.soft_reading = machine.spared = False
+        machine.soft_until = None
+        upkeep.clear(site, machine, Alert.UNFENCED, Alert.LEFT_OFF, Alert.PARTITIONED)
+        _weigh(site, machine, sign)
         if machine.operation is not None:
             operate.fence_step(site, machine, Recovered(sign.at), now)
 
@@ -61,15 +85,18 @@ def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now:
 
 def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
-    verdicts = _verdicts(site, machine, now)
+    verdicts = judgement.passive(site, machine, now) + consult.verdicts(site, machine, now)
     lasting = any(verdict.until_at is None for verdict in verdicts)
     if not machine.silent:
         reason = f"the host is {watching.liveness(machine.watch)}"
-        verdicts = (*verdicts, holds.Verdict(HoldName.LAST_LOOK, reason))
+        verdicts = (*verdicts, Verdict(HoldName.LAST_LOOK, reason))
         lasting = lasting or isinstance(machine.watch, watching.Unknown)
-    _show_holds(site, machine, verdicts, now)
+    judgement.show(site, machine, verdicts, now)
     held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
-    operate.fence_step(site, machine, Looked(event.turn, event.result, held, lasting), now)
+    if consult.unsure(machine, now):
+        consult.ask(site, machine, now)
+    looked = Looked(event.turn, event.result, held, lasting, consult.unsure(machine, now))
+    operate.fence_step(site, machine, looked, now)
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:
@@ -77,14 +104,19 @@ def attend(site: Site, machine: Machine, now: float) -> None:
     watch = watching.step(machine.host, machine.watch, DeadlineReached(), now)
     upkeep.enter(site, machine, watch, now)
     keeper = machine.maintenance
+    announce = keeper and keeper.announce_at is not None and not keeper.announced
+    if keeper and announce and now >= (keeper.announce_at or 0.0):
+        upkeep.announce_end(site, machine, keeper)
     if keeper and keeper.until_at is not None and now >= keeper.until_at:
-        upkeep.end_maintenance(site, machine, by="pmwatchd", reason="its time is over")
-    _forget_what_is_over(machine, now)
+        upkeep.end_maintenance(site, machine, by="pmwatchd", reason="its time is over", now=now)
+    _forget_what_is_over(site, machine, now)
     if machine.operation is not None:
         due_at = fence.deadline(machine.operation, site.rules.fencing)
         if due_at is not None and now >= due_at:
             operate.fence_step(site, machine, DeadlineReached(), now)
-    _judge(site, machine, now)
+    _wait_for_dump(site, machine, now)
+    _doubt_weak_signs(site, machine, now)
+    judgement.judge(site, machine, now)
     powerwatch.attend(site, machine, now)
 
 
@@ -93,11 +125,13 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
     instants = [watching.deadline(machine.host, machine.watch)]
     if machine.operation is not None:
         instants.append(fence.deadline(machine.operation, site.rules.fencing))
-    elif machine.silent:
+    elif machine.silent or _is_asked_about(site, machine):
         instants.append(_next_judgement_at(now))
     if machine.maintenance is not None:
-        instants.append(machine.maintenance.until_at)
+        keeper = machine.maintenance
+        instants += [keeper.until_at, None if keeper.announced else keeper.announce_at]
     instants += [machine.quiet_until, machine.retry_at, powerwatch.deadline(machine)]
+    instants += [_dump_ends_at(site, machine), _weak_until(machine), _loop_ends_at(site, machine)]
     return min((at for at in instants if at is not None), default=None)
 
 
@@ -106,53 +140,92 @@ def _next_judgement_at(now: float) -> float:
     return (now // JUDGE_EVERY_S + 1) * JUDGE_EVERY_S
 
 
-def _forget_what_is_over(machine: Machine, now: float) -> None:
+def _forget_what_is_over(site: Site, machine: Machine, now: float) -> None:
     if machine.quiet_until is not None and now >= machine.quiet_until:
         machine.quiet_until = None
     if machine.retry_at is not None and now >= machine.retry_at:
         machine.retry_at = None
+    ends_at = _loop_ends_at(site, machine)
+    if ends_at is not None and now >= ends_at:
+        machine.fenced = 0
 
 
-def _judge(site: Site, machine: Machine, now: float) -> None:
-    """Show every hold of a silent host; open an operation when there is none."""
-    operation = machine.operation
-    if operation is not None and operation.phase is Phase.LOOK:
-        return  # what the last look found stays shown
-    automatic = operation is not None and operation.cause is Cause.AUTOMATIC
-    if not machine.silent or automatic or machine.gone:
-        _show_holds(site, machine, (), now)
+def dumped(site: Site, machine: Machine, event: DumpHeard) -> None:
+    """Take in a datagram of a host that writes a crash dump."""
+    if not (machine.host.power_management.kdump and site.rules.kdump.enabled):
         return
-    verdicts = _verdicts(site, machine, now)
-    _show_holds(site, machine, verdicts, now)
-    no_way = [v.reason for v in verdicts if v.name in (HoldName.UNPROTECTED, HoldName.BACKOFF)]
-    if no_way and machine.maintenance is None:
-        upkeep.alert(site, machine, Alert.UNFENCED, no_way[0], now)
-    if not verdicts:
-        reason = f"silent for {now - _base_at(machine, now):.0f} s, beyond its grace"
-        operate.open_operation(
-            site, machine, Action.RESTART, Cause.AUTOMATIC, by="pmwatchd", reason=reason, now=now
-        )
+    base_at = _base_at(machine)
+    before = machine.dump
+    machine.dump = dump.heard(before, base_at, event.at)
+    fresh = before is None or before.first_at != machine.dump.first_at
+    if fresh and not machine.dump.over:
+        site.tell("kdump.began", machine, reason="it sends the datagrams of a crash dump")
 
 
-def _verdicts(site: Site, machine: Machine, now: float) -> tuple[holds.Verdict, ...]:
-    about = machine.circumstances(site.startup_ends_at, journal_writable=site.journal_writable)
-    return holds.judge(about, now)
+def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
+    """When the datagrams stop the host boots by itself; beyond the ceiling it is fenced."""
+    found, rules = machine.dump, site.rules.kdump
+    if found is None or found.over or isinstance(machine.watch, watching.Up):
+        return
+    base_at = _base_at(machine)
+    if dump.running(found, base_at, rules, now):
+        return
+    machine.dump = replace(found, over=True)
+    took_s = round(now - found.first_at, 3)
+    if dump.ended(found, base_at, rules, now):
+        site.tell("kdump.ended", machine, took_s=took_s, reason="the datagrams have stopped")
+        upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
+        site.orders.append(ReportNext(machine.name))
+    else:
+        site.tell("kdump.ended", machine, took_s=took_s, reason="it takes too long")
 
 
-def _show_holds(
-    site: Site, machine: Machine, verdicts: tuple[holds.Verdict, ...], now: float
-) -> None:
-    names = {verdict.name for verdict in verdicts}
-    for name in [name for name in machine.holds if name not in names]:
-        del machine.holds[name]
-        site.tell("hold.ended", machine, hold=name)
-    for verdict in verdicts:
-        if verdict.name not in machine.holds:
-            site.tell("hold.began", machine, hold=verdict.name, reason=verdict.reason)
-            machine.holds[verdict.name] = Hold(
-                name=verdict.name, since_at=now, reason=verdict.reason
-            )
+def _base_at(machine: Machine) -> float:
+    """The last answer, as far as the core was told: datagrams from before do not count."""
+    match machine.watch:
+        case watching.Connecting(base_at=base_at) | watching.NonResponsive(base_at=base_at):
+            return base_at
+        case _:
+            return -math.inf
 
 
-def _base_at(machine: Machine, now: float) -> float:
-    return machine.watch.base_at if isinstance(machine.watch, watching.NonResponsive) else now
+def _dump_ends_at(site: Site, machine: Machine) -> float | None:
+    found, rules = machine.dump, site.rules.kdump
+    if found is None or found.over or isinstance(machine.watch, watching.Up):
+        return None
+    return min(found.last_at + rules.quiet_after_s, found.first_at + rules.ceiling_s)
+
+
+def _weigh(site: Site, machine: Machine, sign: Answered) -> None:
+    """A host that gives only weak signs may hang; for how long it does is known."""
+    if not sign.weak:
+        machine.weak_since = None
+        upkeep.clear(site, machine, Alert.HALF_ALIVE)
+    elif machine.weak_since is None:
+        machine.weak_since = sign.at
+
+
+def _weak_until(machine: Machine) -> float | None:
+    if machine.weak_since is None or Alert.HALF_ALIVE in machine.alerts:
+        return None
+    return machine.weak_since + machine.host.grace.period_s + machine.host.extra_grace_s
+
+
+def _doubt_weak_signs(site: Site, machine: Machine, now: float) -> None:
+    until_at = _weak_until(machine)
+    if until_at is not None and now >= until_at and isinstance(machine.watch, watching.Up):
+        reason = "it gives only weak signs of life: its kernel may hang"
+        upkeep.alert(site, machine, Alert.HALF_ALIVE, reason, now)
+
+
+def _is_asked_about(site: Site, machine: Machine) -> bool:
+    """Whether others are asked about it before its grace ends."""
+    asks = site.rules.safety.witnesses > 0 or machine.host.alive_check is not None
+    return asks and isinstance(machine.watch, watching.Connecting) and machine.watch.failures > 0
+
+
+def _loop_ends_at(site: Site, machine: Machine) -> float | None:
+    """When a host has been up for so long that what happened before does not count."""
+    if not machine.fenced or machine.parked or not isinstance(machine.watch, watching.Up):
+        return None
+    return machine.watch.since_at + site.rules.safety.loop_window_s

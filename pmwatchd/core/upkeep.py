@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pmwatchd.core import watch as watching
 from pmwatchd.core.machine import Machine, Maintenance
 from pmwatchd.core.model import Alert
@@ -57,10 +59,19 @@ def keep_off(site: Site, machine: Machine, *, by: str, reason: str, now: float) 
     begin_maintenance(site, machine, Maintenance(by=by, reason=reason, kept_off=True), now)
 
 
-def end_maintenance(site: Site, machine: Machine, *, by: str, reason: str) -> None:
-    """Put a host back; its silence counts from its last answer as ever."""
+def end_maintenance(site: Site, machine: Machine, *, by: str, reason: str, now: float) -> None:
+    """Put a host back; one that is silent goes through its grace from then on."""
     machine.maintenance = None
+    if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):
+        enter(site, machine, watching.unheard(machine.host, machine.watch, now), now)
     site.tell("maintenance.ended", machine, by=by, reason=reason)
+
+
+def announce_end(site: Site, machine: Machine, keeper: Maintenance) -> None:
+    """Tell, once, that a maintenance is about to end."""
+    machine.maintenance = replace(keeper, announced=True)
+    until = keeper.expires_at.isoformat() if keeper.expires_at else None
+    site.tell("maintenance.end_announced", machine, until=until)
 
 
 def alert(site: Site, machine: Machine, name: Alert, reason: str, now: float) -> None:

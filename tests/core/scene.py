@@ -16,7 +16,9 @@ from datetime import UTC, datetime, timedelta
 
 from pmwatchd.core.events import (
     AgentReplied,
+    AliveChecked,
     Answered,
+    CanaryHeard,
     DeadlineReached,
     Event,
     HeartbeatsHeard,
@@ -24,6 +26,8 @@ from pmwatchd.core.events import (
     InventoryLoaded,
     PersonEvent,
     Silent,
+    SoftFenced,
+    WitnessSaid,
 )
 from pmwatchd.core.fleet import Fleet
 from pmwatchd.core.model import (
@@ -33,6 +37,7 @@ from pmwatchd.core.model import (
     Grace,
     Heartbeat,
     Host,
+    Opinion,
     PowerManagement,
     PowerStatus,
     Probe,
@@ -45,6 +50,9 @@ from pmwatchd.core.model import (
 from pmwatchd.core.orders import (
     Accepted,
     Answer,
+    AskWitness,
+    CheckAlive,
+    FenceSoftly,
     Order,
     PowerRead,
     ProbeHost,
@@ -54,8 +62,9 @@ from pmwatchd.core.orders import (
     RunAgent,
     SaveHost,
     SaveOperation,
+    SaveSite,
 )
-from pmwatchd.core.rules import Fencing, Rules, Safety
+from pmwatchd.core.rules import Fencing, Rules, Safety, StormRules
 
 WALL = datetime(2026, 1, 1, tzinfo=UTC)
 START = 1000.0
@@ -68,7 +77,11 @@ FENCING = Fencing(
     retry_max_s=40.0,
     quiet_time_s=30.0,
 )
-RULES = Rules(fencing=FENCING, safety=Safety(startup_hold_s=0.0))
+CANARY = Probe(type=ProbeType.TCP, address="10.0.255.1", port=53)
+SAFETY = Safety(
+    startup_hold_s=0.0, canaries=(CANARY,), loop_limit=1000, storm=StormRules(domains=())
+)
+RULES = Rules(fencing=FENCING, safety=SAFETY)
 
 
 def agent(name: str = "bmc", *, order: int = 1, **more: object) -> FenceAgent:
@@ -137,6 +150,15 @@ class Scene:
         self.answers: dict[int, Accepted | Refused | PowerRead] = {}
         self.told: list[tuple[float, Record]] = []
         self.orders: list[Order] = []
+        self.site: SaveSite = SaveSite() if after is None else after.site
+        self.opinions: dict[str, Opinion] = {}
+        self.reaches = True
+        self.check = Opinion.SILENT
+        self.soft_s = 1.0
+        self.soft_helps = False
+        self.soft_runs = True
+        self.softly: list[str] = []
+        self.checks: list[CheckAlive] = []
         self.hears = True
         self.boot_s = 5.0
         self.boots = True
@@ -154,8 +176,11 @@ class Scene:
             wall=WALL + timedelta(seconds=self.now),
             memories=self.memories,
             operations=[saved for saved in self.saved.values() if saved.outcome is None],
+            site=self.site,
         )
         self.put(InventoryLoaded(self.hosts, self.rules))
+        for canary in self.rules.safety.canaries:
+            self.put(CanaryHeard(canary.words, answers=True))
         self._every(5.0, self._beat)
 
     # time --------------------------------------------------------------------------------
@@ -259,11 +284,44 @@ class Scene:
                 self.later(0.05, lambda: self._probed(order))
             case RunAgent():
                 self._execute(order)
+            case AskWitness():
+                self.later(0.05, lambda: self._witnessed(order))
+            case CheckAlive():
+                self.later(0.05, lambda: self._checked(order))
+            case FenceSoftly():
+                self.later(self.soft_s, lambda: self._soft_fenced(order))
+            case SaveSite():
+                self.site = order
 
     def _probed(self, order: ProbeHost) -> None:
         name = order.host.name
         result = ProbeResult.ALIVE if self.alive[name] else ProbeResult.SILENT
         self.put(HostProbed(name, order.operation, order.turn, result))
+
+    def _witnessed(self, order: AskWitness) -> None:
+        name = order.host.name
+        said = self.opinions.get(order.witness.name)
+        if said is None:
+            said = Opinion.ALIVE if self.reaches and self.alive[name] else Opinion.SILENT
+        self.put(WitnessSaid(name, order.question, order.witness.name, said))
+
+    def _checked(self, order: CheckAlive) -> None:
+        self.checks.append(order)
+        self.put(AliveChecked(order.host.name, order.question, self.check, "as scripted"))
+
+    def _soft_fenced(self, order: FenceSoftly) -> None:
+        self.softly.append(order.host.name)
+        self.alive[order.host.name] = self.soft_helps
+        self.put(SoftFenced(order.host.name, order.question, ran=self.soft_runs))
+
+    def said_late(self, name: str, *, question: int, witness: str) -> None:
+        """An answer to an old question arrives."""
+        self.put(WitnessSaid(name, question, witness, Opinion.ALIVE))
+        self.put(AliveChecked(name, question, Opinion.ALIVE))
+
+    def soft_ended_late(self, name: str, *, question: int) -> None:
+        """The end of an old soft fencing arrives."""
+        self.put(SoftFenced(name, question, ran=True))
 
     def _execute(self, order: RunAgent) -> None:
         switch = self.switches[order.host, order.agent.name]

@@ -34,10 +34,9 @@ from pmwatchd.core.model import (
     Reply,
 )
 from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
-from pmwatchd.core.rules import Safety
 from pmwatchd.core.site import Site
 from pmwatchd.core.watch import NonResponsive, Up
-from tests.core.scene import RULES, Scene, agent, host, hung
+from tests.core.scene import RULES, SAFETY, Scene, agent, host, hung
 
 NODE = host("node7", agent())
 
@@ -87,7 +86,9 @@ def test_holds_are_told_when_they_begin_and_when_they_end() -> None:
     before = Scene(NODE)
     before.run(10)
     before.kill()
-    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=100.0)), after=before)
+    scene = Scene(
+        NODE, rules=replace(RULES, safety=replace(SAFETY, startup_hold_s=100.0)), after=before
+    )
     scene.run(90)
     assert scene.holds() == ["startup"]
     assert scene.commands() == []
@@ -98,7 +99,7 @@ def test_holds_are_told_when_they_begin_and_when_they_end() -> None:
 
 
 def test_a_host_seen_alive_since_the_start_is_not_delayed_by_the_startup_hold() -> None:
-    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=300.0)))
+    scene = Scene(NODE, rules=replace(RULES, safety=replace(SAFETY, startup_hold_s=300.0)))
     scene.run(10)
     scene.kill()
     scene.run(60)
@@ -299,7 +300,9 @@ def test_a_silent_host_that_a_reload_removes_is_not_fenced_any_more() -> None:
     before = Scene(NODE)
     before.run(10)
     before.kill()
-    scene = Scene(NODE, rules=replace(RULES, safety=Safety(startup_hold_s=300.0)), after=before)
+    scene = Scene(
+        NODE, rules=replace(RULES, safety=replace(SAFETY, startup_hold_s=300.0)), after=before
+    )
     scene.run(60)
     assert scene.holds() == ["startup"]
     scene.load(host("node8"), rules=RULES)
@@ -477,6 +480,7 @@ def test_an_event_for_a_host_without_an_operation_changes_nothing() -> None:
 
 def test_a_fresh_heartbeat_for_an_operation_that_is_over_changes_nothing() -> None:
     site = Site(epoch=1, started_at=0.0)
+    site.answering.add("node8")
     machine = Machine(host=NODE, watch=NonResponsive(0.0, base_at=0.0), seen=True)
     treatment.probed(site, machine, HostProbed("node7", "op_1_1", 3, ProbeResult.SILENT), 1.0)
 

@@ -419,7 +419,8 @@ def test_maintenance_ends_by_itself_and_the_grace_period_is_over_by_then() -> No
     scene.run(40)
 
     assert scene.commands() == ["off", "on"]
-    assert scene.events("maintenance") == ["maintenance.began", "maintenance.ended"]
+    told = [name.removeprefix("maintenance.") for name in scene.events("maintenance")]
+    assert told == ["began", "end_announced", "ended"]
 
 
 def test_maintenance_ends_by_a_persons_word() -> None:

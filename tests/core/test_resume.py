@@ -26,8 +26,7 @@ from pmwatchd.core.orders import (
     SaveOperation,
 )
 from pmwatchd.core.resume import resume
-from pmwatchd.core.rules import Safety
-from tests.core.scene import FENCING, RULES, WALL, Scene, agent, host
+from tests.core.scene import FENCING, RULES, SAFETY, WALL, Scene, agent, host
 
 NODE = host("node7", agent())
 
@@ -286,7 +285,7 @@ def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None
     before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
     before.until("fence.intended")
     before.switches["node7", "bmc"].stuck = set()
-    rules = replace(RULES, safety=Safety(startup_hold_s=200.0))
+    rules = replace(RULES, safety=replace(SAFETY, startup_hold_s=200.0))
     scene = Scene(NODE, rules=rules, after=before, at=before.now + 5)
     scene.run(199)
     assert scene.commands() == ["off"]

@@ -1,0 +1,111 @@
+"""
+Asking others about one silent host: whom, when, and what follows.
+
+Witnesses are hosts that serve as proxies, spread over clusters, and machines
+that the host's own preferences name.  The daemon's own place is no other one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from pmwatchd.core import opinion, upkeep
+from pmwatchd.core.events import AliveChecked, WitnessSaid
+from pmwatchd.core.holds import Verdict
+from pmwatchd.core.machine import Machine
+from pmwatchd.core.model import Alert, Candidate, FenceAgent, HoldName, Opinion, ProxySource
+from pmwatchd.core.opinion import Word
+from pmwatchd.core.orders import AskWitness, CheckAlive
+from pmwatchd.core.site import Site
+
+
+def ask(site: Site, machine: Machine, now: float) -> None:
+    """Begin another round of questions, if one may begin and anybody can be asked."""
+    if not opinion.due(machine.inquiry, now):
+        return
+    witnesses = _witnesses(site, machine, now)
+    check = machine.host.alive_check
+    machine.inquiry = opinion.begin(
+        machine.inquiry, [one.name for one in witnesses], now, check=check is not None
+    )
+    number = machine.inquiry.number
+    for witness in witnesses:
+        site.orders.append(AskWitness(host=machine.host, question=number, witness=witness))
+    if check is not None:
+        chain = _serving(site, machine, now) if check.through_proxy else ()
+        site.orders.append(CheckAlive(host=machine.host, question=number, chain=tuple(chain)))
+
+
+def unsure(machine: Machine, now: float) -> bool:
+    """Whether what others say is not known, or is too old to act upon."""
+    return opinion.stale(machine.inquiry, now)
+
+
+def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
+    """Return the holds that follow from what others say, and raise or clear what that means."""
+    found = tuple(opinion.verdicts(machine.inquiry, machine.host.alive_check))
+    cut_off = [verdict for verdict in found if verdict.name is HoldName.SEEN_BY_OTHERS]
+    if cut_off:
+        upkeep.alert(site, machine, Alert.PARTITIONED, cut_off[0].reason, now)
+    elif not machine.inquiry.waiting:
+        upkeep.clear(site, machine, Alert.PARTITIONED)
+    return found
+
+
+def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> None:
+    """Take in what a witness said."""
+    if event.opinion is not Opinion.NONE:
+        site.observer.witness_at = now
+    before = machine.inquiry
+    word = Word(event.opinion, event.reason, now)
+    machine.inquiry = opinion.heard(before, event.question, event.witness, word)
+    if machine.inquiry is not before:
+        site.tell(
+            "witness.said",
+            machine,
+            proxy=event.witness,
+            result=event.opinion,
+            reason=event.reason,
+        )
+
+
+def checked(site: Site, machine: Machine, event: AliveChecked, now: float) -> None:
+    """Take in what the site's own command said."""
+    before = machine.inquiry
+    word = Word(event.opinion, event.reason, now)
+    machine.inquiry = opinion.checked(before, event.question, word)
+    if machine.inquiry is not before:
+        site.tell("alive.checked", machine, result=event.opinion, reason=event.reason)
+
+
+def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
+    """Choose witnesses: others each round, and as few of one cluster as can be."""
+    wanted = site.rules.safety.witnesses
+    found = [*_serving(site, machine, now)]
+    if found:
+        first = machine.inquiry.number % len(found)
+        found = found[first:] + found[:first]
+    taken: Counter[str] = Counter()
+    chosen: list[Candidate] = []
+    while found and len(chosen) < wanted:
+        best = min(found, key=lambda one: taken[_cluster(site, one)])
+        found.remove(best)
+        taken[_cluster(site, best)] += 1
+        chosen.append(best)
+    return chosen
+
+
+def _cluster(site: Site, candidate: Candidate) -> str:
+    host = site.hosts.get(candidate.name)
+    return host.cluster if host is not None else ""
+
+
+def _serving(site: Site, machine: Machine, now: float) -> Iterator[Candidate]:
+    """Yield every machine but this one that may be asked, the nearest first, each once."""
+    anywhere = ("cluster", "dc", "other_dc")
+    named = tuple(word for word in machine.host.power_management.proxies if word not in anywhere)
+    anyone = FenceAgent(name="", type="", address="", proxies=named + anywhere)
+    for candidate in site.chain(anyone, machine.host, now):
+        if candidate.source is not ProxySource.ENGINE:
+            yield candidate

@@ -1,0 +1,141 @@
+"""
+May this host be fenced now, and who is first?
+
+A silent host is judged again and again: what forbids it by itself first, then
+what others say, then what may still help without its power, then whose turn
+it is.  Whatever stops it is shown by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pmwatchd.core import consult, dump, holds, operate, soft, upkeep
+from pmwatchd.core import watch as watching
+from pmwatchd.core.budget import Rank
+from pmwatchd.core.holds import Verdict
+from pmwatchd.core.machine import Machine
+from pmwatchd.core.model import Action, Alert, Cause, HoldName
+from pmwatchd.core.operation import Phase
+from pmwatchd.core.site import Site
+from pmwatchd.core.views import Hold
+
+PRIORITY = "priority"
+"""Label whose number puts a host before others; higher goes first."""
+
+_NO_WAY = (HoldName.UNPROTECTED, HoldName.BACKOFF)
+
+
+def judge(site: Site, machine: Machine, now: float) -> None:
+    """Show every hold of a silent host; let it queue for its turn when there is none."""
+    operation = machine.operation
+    site.wanting.pop(machine.name, None)
+    if operation is not None and operation.phase is Phase.LOOK:
+        return  # what the last look found stays shown
+    automatic = operation is not None and operation.cause is Cause.AUTOMATIC
+    if not machine.silent or automatic or machine.gone:
+        show(site, machine, (), now)
+        if isinstance(machine.watch, watching.Connecting) and not automatic:
+            consult.ask(site, machine, now)  # so that it is known when its grace ends
+        return
+    verdicts = passive(site, machine, now)
+    if not verdicts:
+        consult.ask(site, machine, now)
+        verdicts = consult.verdicts(site, machine, now)
+    if verdicts:
+        show(site, machine, verdicts, now)
+        _tell_unfenced(site, machine, verdicts, now)
+    elif not consult.unsure(machine, now) and not soft.delays(machine, now):
+        site.wanting[machine.name] = _rank(machine)
+
+
+def passive(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
+    """Return what forbids fencing without asking anybody."""
+    about = machine.circumstances(site.startup_ends_at, journal_writable=site.journal_writable)
+    return holds.in_order([*holds.judge(about, now), *_of_the_site(site, machine, now)])
+
+
+def grant(site: Site, machine_of: Callable[[str], Machine], now: float) -> None:
+    """Share out the slots among all hosts that nothing else holds."""
+    if not site.wanting:
+        return
+    taken = len(site.fencing)
+    first, waiting = site.budget.share_out(site.wanting.values(), taken, site.rules.safety, now)
+    for name in first:
+        _begin(site, machine_of(name), now)
+    for one in waiting:
+        verdict = Verdict(HoldName.BUDGET, one.reason, one.until_at)
+        show(site, machine_of(one.name), (verdict,), now)
+
+
+def show(site: Site, machine: Machine, verdicts: tuple[Verdict, ...], now: float) -> None:
+    """Tell the beginning and the end of holds; a reason may change while one lasts."""
+    names = {verdict.name for verdict in verdicts}
+    for name in [name for name in machine.holds if name not in names]:
+        del machine.holds[name]
+        site.tell("hold.ended", machine, hold=name)
+    for verdict in verdicts:
+        known = machine.holds.get(verdict.name)
+        if known is None:
+            site.tell("hold.began", machine, hold=verdict.name, reason=verdict.reason)
+        since_at = now if known is None else known.since_at
+        machine.holds[verdict.name] = Hold(
+            name=verdict.name, since_at=since_at, reason=verdict.reason
+        )
+
+
+def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
+    if (pause := site.pause) is not None:
+        yield Verdict(HoldName.PAUSED, f"paused by {pause.by}: {pause.reason}", pause.until_at)
+    host = machine.host
+    others = len(site.answering) - (machine.name in site.answering)
+    ill = site.ill or site.observer.isolated(
+        now, others_up=others > 0, within_s=2 * host.heartbeat.interval_s
+    )
+    if ill:
+        yield Verdict(HoldName.OBSERVER_ILL, ill)
+    if site.override is None:
+        for domain in site.census.domains(host):
+            if (storm := site.storms.get(domain)) is not None:
+                yield Verdict(HoldName.STORM, storm.reason, storm.until_at)
+                break
+    if host.power_management.kdump and site.rules.kdump.enabled:
+        watch = machine.watch
+        base_at = watch.base_at if isinstance(watch, watching.NonResponsive) else now
+        found = dump.verdict(machine.dump, base_at, watch.since_at, site.rules.kdump, now)
+        if found is not None:
+            yield found
+
+
+def _tell_unfenced(site: Site, machine: Machine, verdicts: tuple[Verdict, ...], now: float) -> None:
+    no_way = [verdict.reason for verdict in verdicts if verdict.name in _NO_WAY]
+    if no_way and machine.maintenance is None:
+        upkeep.alert(site, machine, Alert.UNFENCED, no_way[0], now)
+
+
+def _rank(machine: Machine) -> Rank:
+    return Rank(
+        lower_priority=-int(machine.host.labels.get(PRIORITY, 0)),
+        failures=machine.failures,
+        silent_since_at=machine.watch.since_at,
+        name=machine.name,
+    )
+
+
+def _begin(site: Site, machine: Machine, now: float) -> None:
+    """Open an operation; in shadow mode say so and do nothing."""
+    del site.wanting[machine.name]
+    watch = machine.watch
+    silent_s = now - (watch.base_at if isinstance(watch, watching.NonResponsive) else now)
+    reason = f"silent for {silent_s:.0f} s, beyond its grace"
+    if not machine.host.automatic:
+        words = "safety.automatic is false for it: it is judged, and nothing is done"
+        show(site, machine, (Verdict(HoldName.SHADOW, words),), now)
+        if not machine.spared:
+            machine.spared = True
+            site.tell("fence.would_have", machine, reason=reason)
+        return
+    show(site, machine, (), now)
+    operate.open_operation(
+        site, machine, Action.RESTART, Cause.AUTOMATIC, by="pmwatchd", reason=reason, now=now
+    )

@@ -1,0 +1,85 @@
+"""
+A person's words for the whole site: pause, resume, and that a storm is none.
+
+Each ends by itself.  A promise that a restart would forget is not given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from pmwatchd.core import sitewatch
+from pmwatchd.core.events import (
+    OverrideEndRequested,
+    OverrideRequested,
+    PauseRequested,
+    ResumeRequested,
+    SiteEvent,
+)
+from pmwatchd.core.orders import Accepted, Answer, Refused, SaveSite
+from pmwatchd.core.site import Site, Suspension
+
+
+def answer(site: Site, event: SiteEvent, now: float) -> Answer:
+    """Do what a person asked for, or refuse."""
+    if not site.journal_writable:
+        reason = "the journal is not writable, so it would not survive a restart"
+        return Answer(event.request, Refused(type="journal-unwritable", reason=reason))
+    match event:
+        case PauseRequested():
+            site.pause = _begin(site, "pause", event, now)
+        case OverrideRequested():
+            site.override = _begin(site, "override", event, now)
+        case ResumeRequested() if site.pause is None:
+            reason = "automatic fencing is not paused"
+            return Answer(event.request, Refused(type="not-paused", reason=reason))
+        case ResumeRequested():
+            site.pause = None
+            site.tell("pause.ended", by=event.by, reason="resume")
+        case OverrideEndRequested() if site.override is None:
+            reason = "no storm is overridden"
+            return Answer(event.request, Refused(type="not-overridden", reason=reason))
+        case OverrideEndRequested():
+            site.override = None
+            site.tell("override.ended", by=event.by, reason="override storm --end")
+    return Answer(event.request, Accepted())
+
+
+def recall(site: Site, memory: SaveSite, until_at: Callable[[datetime], float], now: float) -> None:
+    """Take up what a person set before this start; only the wall clock has ended it."""
+    if memory.paused_until is not None:
+        site.pause = _suspension(
+            memory.paused_by, memory.paused_reason, memory.paused_until, until_at, now
+        )
+    if memory.override_until is not None:
+        site.override = _suspension(
+            memory.override_by, memory.override_reason, memory.override_until, until_at, now
+        )
+
+
+def _suspension(
+    by: str, reason: str, expires_at: datetime, until_at: Callable[[datetime], float], now: float
+) -> Suspension:
+    ends_at = until_at(expires_at)
+    return Suspension(
+        by=by,
+        reason=reason,
+        until_at=ends_at,
+        expires_at=expires_at,
+        announce_at=sitewatch.announce_at(now, ends_at),
+    )
+
+
+def _begin(
+    site: Site, name: str, event: PauseRequested | OverrideRequested, now: float
+) -> Suspension:
+    until_at = now + event.for_s
+    site.tell(f"{name}.began", by=event.by, reason=event.reason, until=event.expires_at.isoformat())
+    return Suspension(
+        by=event.by,
+        reason=event.reason,
+        until_at=until_at,
+        expires_at=event.expires_at,
+        announce_at=sitewatch.announce_at(now, until_at),
+    )

@@ -1,0 +1,92 @@
+"""
+What concerns the whole site as time passes: a pause, a storm, the observer's own health.
+
+Looked at once a pass, and only while there is something to look at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pmwatchd.core.model import Alert
+from pmwatchd.core.orders import SaveSite
+from pmwatchd.core.site import Site, Suspension
+
+LOOK_EVERY_S = 1.0
+"""While a domain has silent hosts or the observer is ill, both are judged so often."""
+
+ANNOUNCE_S = 300.0
+"""The end of what a person set is announced so long before it."""
+
+
+def attend(site: Site, now: float) -> None:
+    """Let time pass for the site."""
+    site.pause = _expire(site, "pause", site.pause, now)
+    site.override = _expire(site, "override", site.override, now)
+    _judge_observer(site, now)
+    _judge_storms(site, now)
+    site.due_at = _due_at(site, now)
+
+
+def saved(site: Site) -> SaveSite:
+    """Return what a restart has to know."""
+    pause, override = site.pause, site.override
+    return SaveSite(
+        paused_until=pause.expires_at if pause else None,
+        paused_by=pause.by if pause else "",
+        paused_reason=pause.reason if pause else "",
+        override_until=override.expires_at if override else None,
+        override_by=override.by if override else "",
+        override_reason=override.reason if override else "",
+    )
+
+
+def announce_at(now: float, until_at: float) -> float:
+    """When the end of something is announced: in good time, but not at its beginning."""
+    return max(until_at - ANNOUNCE_S, now + (until_at - now) / 2)
+
+
+def _expire(site: Site, name: str, word: Suspension | None, now: float) -> Suspension | None:
+    if word is None:
+        return None
+    if now >= word.until_at:
+        site.tell(f"{name}.ended", by="pmwatchd", reason="its time is over")
+        return None
+    if now >= word.announce_at and not word.announced:
+        site.tell(f"{name}.end_announced", until=word.expires_at.isoformat())
+        return replace(word, announced=True)
+    return word
+
+
+def _judge_observer(site: Site, now: float) -> None:
+    complaint = site.observer.complaint(now)
+    if complaint:
+        if not site.ill:
+            site.ill_since_at = now
+            site.tell("observer.ill", reason=complaint)
+        site.raise_alert(Alert.OBSERVER_ILL, complaint, now)
+    elif site.ill:
+        site.tell("observer.well", took_s=round(now - site.ill_since_at, 3))
+        site.clear_alert(Alert.OBSERVER_ILL)
+    site.ill = complaint
+
+
+def _judge_storms(site: Site, now: float) -> None:
+    site.storms = site.census.storms(site.rules.safety.storm, now)
+    if site.storms and site.override is None:
+        reason = "; ".join(storm.reason for storm in site.storms.values())
+        site.raise_alert(Alert.STORM, reason, now)
+    else:
+        site.clear_alert(Alert.STORM)
+
+
+def _due_at(site: Site, now: float) -> float | None:
+    instants = [
+        at
+        for word in (site.pause, site.override)
+        if word is not None
+        for at in (word.until_at, *([] if word.announced else [word.announce_at]))
+    ]
+    if site.ill or site.storms or site.census.troubled:
+        instants.append(now + LOOK_EVERY_S)
+    return min(instants, default=None)

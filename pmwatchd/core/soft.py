@@ -1,0 +1,65 @@
+"""
+Soft fencing: a command on the host itself, before its power is cut; once per silence.
+
+A host whose power reads off is spared the command: nobody would answer.
+"""
+
+from __future__ import annotations
+
+from pmwatchd.core import verdict
+from pmwatchd.core.events import SoftFenced
+from pmwatchd.core.machine import Check, Machine
+from pmwatchd.core.model import Candidate, PowerStatus, ProxySource
+from pmwatchd.core.orders import FenceSoftly
+from pmwatchd.core.site import Site
+
+ANSWER_S = 65.0
+"""The command has a time limit of its own; its end is known after this at the latest."""
+
+
+def delays(machine: Machine, now: float) -> bool:
+    """Whether fencing has to wait for it; begins it when it is due."""
+    command = machine.host.power_management.soft_fencing
+    if command is None or not machine.host.automatic:
+        return False
+    if not machine.soft_fenced:
+        machine.soft_fenced = True
+        machine.soft_reading = True
+        machine.check_at = now
+        return True
+    if machine.soft_reading:
+        return True
+    return machine.soft_until is not None and now < machine.soft_until
+
+
+def read(site: Site, machine: Machine, check: Check, now: float) -> None:
+    """Take in what the power reads, and run the command unless it is off."""
+    if not machine.soft_reading:
+        return
+    machine.soft_reading = False
+    if verdict.of_groups(check.host, check.power) is PowerStatus.OFF:
+        site.tell("fence.soft_ended", machine, result="skipped", reason="its power reads off")
+        return
+    host = machine.host
+    machine.soft_number += 1
+    machine.soft_until = now + ANSWER_S
+    site.tell("fence.soft_began", machine)
+    target = Candidate(
+        name=host.name,
+        source=ProxySource.NAMED,
+        address=host.as_proxy.address or host.address,
+        port=host.as_proxy.port,
+        user=host.as_proxy.user,
+    )
+    site.orders.append(FenceSoftly(host=host, question=machine.soft_number, target=target))
+
+
+def ended(site: Site, machine: Machine, event: SoftFenced, now: float) -> None:
+    """Wait for an answer of the host if the command ran; else nothing is to be waited for."""
+    command = machine.host.power_management.soft_fencing
+    if event.question != machine.soft_number or machine.soft_until is None:
+        return
+    result = "ok" if event.ran else "failed"
+    site.tell("fence.soft_ended", machine, result=result, reason=event.reason)
+    wait_s = command.wait_s if command is not None and event.ran else 0.0
+    machine.soft_until = now + wait_s

@@ -1,0 +1,169 @@
+"""Behaviour 3 and 9: a person's words for the whole site, and for a parked host."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from pmwatchd.core.events import (
+    AckRequested,
+    Answered,
+    HeartbeatsHeard,
+    JournalFailed,
+    OverrideEndRequested,
+    OverrideRequested,
+    PauseRequested,
+    ResumeRequested,
+)
+from pmwatchd.core.model import Host
+from pmwatchd.core.orders import Accepted, Refused
+from pmwatchd.core.rules import StormRules
+from tests.core.scene import RULES, SAFETY, WALL, Scene, agent, host
+
+NODE = host("node7", agent())
+
+
+def dead(*hosts: Host) -> Scene:
+    scene = Scene(NODE, *hosts)
+    scene.run(10)
+    scene.kill()
+    return scene
+
+
+def pause(scene: Scene, for_s: float = 600.0) -> object:
+    expires_at = WALL + timedelta(seconds=scene.now + for_s)
+    return scene.ask(
+        lambda n: PauseRequested(
+            request=n, by="ann", reason="switch work", for_s=for_s, expires_at=expires_at
+        )
+    )
+
+
+def override(scene: Scene, for_s: float = 600.0) -> object:
+    expires_at = WALL + timedelta(seconds=scene.now + for_s)
+    return scene.ask(
+        lambda n: OverrideRequested(
+            request=n, by="ann", reason="really dead", for_s=for_s, expires_at=expires_at
+        )
+    )
+
+
+def refused(answer: object) -> str:
+    assert isinstance(answer, Refused)
+    return answer.type
+
+
+def test_while_paused_nobody_is_fenced_and_it_says_whose_pause_it_is() -> None:
+    scene = dead()
+    assert pause(scene, 100.0) == Accepted()
+    scene.run(60)
+    assert scene.holds() == ["paused"]
+    assert scene.fleet.host("node7").holds[0].reason == "paused by ann: switch work"  # type: ignore[union-attr]
+    view = scene.fleet.site().paused
+    assert view is not None
+    assert (view.by, view.reason) == ("ann", "switch work")
+    scene.run(60)
+
+    assert scene.events("pause") == ["pause.began", "pause.end_announced", "pause.ended"]
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_persons_resume_ends_it() -> None:
+    scene = dead()
+    pause(scene)
+    scene.run(40)
+    assert scene.ask(lambda n: ResumeRequested(request=n, by="bob")) == Accepted()
+    scene.run(20)
+
+    assert scene.fields("pause.ended") == [{"by": "bob", "reason": "resume"}]
+    assert scene.commands() == ["off", "on"]
+
+
+def test_what_is_not_there_cannot_be_ended() -> None:
+    scene = Scene(NODE)
+
+    assert refused(scene.ask(lambda n: ResumeRequested(request=n, by="b"))) == "not-paused"
+    ended = scene.ask(lambda n: OverrideEndRequested(request=n, by="b"))
+    assert refused(ended) == "not-overridden"
+    ack = scene.ask(lambda n: AckRequested(request=n, host="node7", by="b"))
+    assert refused(ack) == "not-parked"
+
+
+def test_a_promise_that_a_restart_would_forget_is_not_given() -> None:
+    scene = Scene(NODE)
+    scene.put(JournalFailed(frozenset(), "disk full"))
+
+    assert refused(pause(scene)) == "journal-unwritable"
+
+
+def test_pause_and_override_are_kept_across_a_restart_and_end_by_the_wall_clock() -> None:
+    before = dead()
+    pause(before, 600.0)
+    override(before, 300.0)
+    scene = Scene(NODE, after=before, at=before.now + 400.0)
+    assert scene.fleet.site().paused is not None
+    scene.run(10)
+    assert scene.fleet.site().override is None
+    assert scene.site.override_until is None
+    scene.run(250)
+
+    assert scene.fleet.site().paused is None
+
+
+def test_a_person_may_say_that_a_storm_is_none() -> None:
+    nodes = [host(f"n{n}", agent(address=f"{n}.mgmt"), address=f"10.1.0.{n}") for n in range(4)]
+    rules = replace(RULES, safety=replace(SAFETY, storm=StormRules(), witnesses=0))
+    scene = Scene(*nodes, rules=rules)
+    scene.run(10)
+    for name in ("n0", "n1", "n2"):
+        scene.kill(name)
+    scene.run(60)
+    assert scene.events("fence") == []
+    assert override(scene) == Accepted()
+    scene.run(5)
+    ended = scene.ask(lambda n: OverrideEndRequested(request=n, by="ann"))
+    scene.run(60)
+
+    assert ended == Accepted()
+    assert scene.commands("n0") == ["off", "on"]
+    assert scene.events("override") == ["override.began", "override.ended"]
+
+
+def test_an_acknowledged_host_may_be_fenced_again() -> None:
+    scene = Scene(NODE, rules=replace(RULES, safety=replace(SAFETY, loop_limit=1)))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.run(300)
+    assert scene.holds() == ["parked"]
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    ack = scene.ask(lambda n: AckRequested(request=n, host="node7", by="ann"))
+    assert refused(ack) == "journal-unwritable"
+
+
+def test_ack_ends_the_hold_and_the_alert() -> None:
+    scene = Scene(NODE, rules=replace(RULES, safety=replace(SAFETY, loop_limit=1)))
+    scene.run(10)
+    scene.kill()
+    scene.boots = False
+    scene.run(300)
+    answer = scene.ask(lambda n: AckRequested(request=n, host="node7", by="ann", reason="new RAM"))
+    assert answer == Accepted()
+    assert scene.alerts() == set()
+    scene.run(20)
+
+    assert scene.commands() == ["off", "on"] * 2
+
+
+def test_a_host_that_hangs_but_for_its_kernel_is_half_alive_until_it_gives_strong_signs() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.run(19)
+    assert scene.alerts() == set()
+    scene.run(2)
+    assert scene.alerts() == {"half_alive"}
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now),)))
+
+    assert scene.alerts() == set()
