@@ -36,18 +36,9 @@ def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
     return dump if dump.over else Dump(dump.first_at, at)
 
 
-def running(dump: Dump | None, base_at: float, rules: KdumpRules, now: float) -> bool:
-    """Whether the host dumps now, as far as its datagrams tell."""
-    if dump is None or dump.over or dump.last_at < base_at:
-        return False
+def running(dump: Dump, rules: KdumpRules, now: float) -> bool:
+    """Whether it still sends, and the ceiling is not reached."""
     return now < min(dump.last_at + rules.quiet_after_s, dump.first_at + rules.ceiling_s)
-
-
-def ended(dump: Dump | None, base_at: float, rules: KdumpRules, now: float) -> bool:
-    """Whether a dump came to its end by itself, so that the host is about to boot."""
-    if dump is None or dump.over or dump.last_at < base_at:
-        return False
-    return dump.last_at + rules.quiet_after_s <= min(now, dump.first_at + rules.ceiling_s)
 
 
 def verdict(
@@ -61,12 +52,9 @@ def verdict(
         silent_at: When its grace ended.
     """
     if dump is not None and dump.over:
-        return None
+        return None  # one such wait per silence
     if dump is None or dump.last_at < base_at:
         until_at = silent_at + rules.start_window_s
         reason = "a crash dump may begin"
         return Verdict(HoldName.KDUMP, reason, until_at) if now < until_at else None
-    if running(dump, base_at, rules, now):
-        reason = "it writes a crash dump"
-        return Verdict(HoldName.KDUMP, reason, dump.first_at + rules.ceiling_s)
-    return None
+    return Verdict(HoldName.KDUMP, "it writes a crash dump", dump.first_at + rules.ceiling_s)

@@ -249,7 +249,7 @@ class Fleet:
                 consult.checked(self._site, machine, event, now)
             case SoftFenced():
                 soft.ended(self._site, machine, event, now)
-            case DumpHeard():
+            case _:
                 treatment.dumped(self._site, machine, event)
         self._due_at[machine.name] = now
 

@@ -57,8 +57,6 @@ def passive(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
 
 def grant(site: Site, machine_of: Callable[[str], Machine], now: float) -> None:
     """Share out the slots among all hosts that nothing else holds."""
-    if not site.wanting:
-        return
     taken = len(site.fencing)
     first, waiting = site.budget.share_out(site.wanting.values(), taken, site.rules.safety, now)
     for name in first:

@@ -40,7 +40,7 @@ def answer(site: Site, event: SiteEvent, now: float) -> Answer:
         case OverrideEndRequested() if site.override is None:
             reason = "no storm is overridden"
             return Answer(event.request, Refused(type="not-overridden", reason=reason))
-        case OverrideEndRequested():
+        case _:
             site.override = None
             site.tell("override.ended", by=event.by, reason="override storm --end")
     return Answer(event.request, Accepted())

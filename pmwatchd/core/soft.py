@@ -27,9 +27,8 @@ def delays(machine: Machine, now: float) -> bool:
         machine.soft_reading = True
         machine.check_at = now
         return True
-    if machine.soft_reading:
-        return True
-    return machine.soft_until is not None and now < machine.soft_until
+    waits = machine.soft_until is not None and now < machine.soft_until
+    return machine.soft_reading or waits
 
 
 def read(site: Site, machine: Machine, check: Check, now: float) -> None:

@@ -167,12 +167,14 @@ def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
     found, rules = machine.dump, site.rules.kdump
     if found is None or found.over or isinstance(machine.watch, watching.Up):
         return
-    base_at = _base_at(machine)
-    if dump.running(found, base_at, rules, now):
+    if found.last_at < _base_at(machine):  # it has answered since: what it sent meant nothing
+        machine.dump = None
+        return
+    if dump.running(found, rules, now):
         return
     machine.dump = replace(found, over=True)
     took_s = round(now - found.first_at, 3)
-    if dump.ended(found, base_at, rules, now):
+    if found.last_at + rules.quiet_after_s <= found.first_at + rules.ceiling_s:
         site.tell("kdump.ended", machine, took_s=took_s, reason="the datagrams have stopped")
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))

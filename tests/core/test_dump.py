@@ -85,7 +85,7 @@ def test_datagrams_of_a_host_without_kdump_or_where_it_is_off_mean_nothing() -> 
 
 
 def test_an_answer_ends_the_dump_and_the_next_silence_may_dump_again() -> None:
-    scene = dumping(30.0)
+    scene = dumping(18.0)
     scene.run(20)
     scene.alive["node7"] = True
     scene.run(20)
@@ -94,6 +94,21 @@ def test_an_answer_ends_the_dump_and_the_next_silence_may_dump_again() -> None:
     scene.run(5)
 
     assert scene.events("kdump.began") == ["kdump.began"] * 2
+
+
+def test_a_forged_datagram_of_a_host_that_answers_does_not_spoil_its_real_dump() -> None:
+    scene = dumping(0.0)
+    scene.alive["node7"] = True
+    send(scene)
+    scene.run(60)
+    scene.kill()
+    scene.run(8)
+    for after_s in (2.0, 7.0, 12.0, 17.0, 22.0):
+        scene.later(after_s, lambda: send(scene))
+    scene.run(30)
+
+    assert scene.status() == "kdumping"
+    assert scene.commands() == []
 
 
 def test_a_datagram_of_an_unknown_host_is_nothing() -> None:
