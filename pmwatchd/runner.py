@@ -51,6 +51,7 @@ class Runner:
         self._inbox = inbox
         self._prober = prober
         self._clock = clock
+        self._sleep = sleep
         self._devices = DeviceQueue(names=names or TextOnly(), clock=clock, sleep=sleep)
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
@@ -124,6 +125,8 @@ class Runner:
 
     async def _run_agent(self, act: RunAgent) -> None:
         try:
+            if act.not_before > (now := self._clock()):
+                await self._sleep(act.not_before - now)
             reply = await self._walk(act)
         finally:
             if act.action is not FenceAction.STATUS:

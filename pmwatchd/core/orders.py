@@ -143,6 +143,7 @@ class RunAgent:
         looked_at: When the last look permitted this ``off``; None: it needs none.
         limits: How long it may take; a reload between this order and its execution changes
             nothing, because the journal and a later start rely on it.
+        not_before: Power-ons of one domain are spaced; this one is not begun before then.
         brief: Another group is left, so two sources that cannot reach the device are enough.
     """
 
@@ -153,6 +154,7 @@ class RunAgent:
     action: FenceAction
     chain: tuple[Candidate, ...] = ()
     limits: Limits = field(default_factory=Limits)
+    not_before: float = 0.0
     without: frozenset[str] = frozenset()
     brief: bool = False
     looked_at: float | None = None

@@ -7,6 +7,7 @@ each of them can be called, and tested, with a small site of its own.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from datetime import datetime
 from pmwatchd.core import budget, proxies, storm
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Candidate, FenceAgent, Host
+from pmwatchd.core.model import Alert, Candidate, FenceAction, FenceAgent, Host
 from pmwatchd.core.observer import Observer
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
@@ -59,6 +60,7 @@ class Site:
         wanting: Hosts that nothing but the budget holds.
         storms: Domains in a storm, as of this pass.
         ill: Why the daemon does not trust itself, and since when.
+        powered: When a host of a domain was, or will be, powered on last, and which.
         due_at: When something of the whole site is to be looked at again.
         orders: What this pass has ordered so far.
     """
@@ -80,6 +82,7 @@ class Site:
     budget: budget.Budget = field(default_factory=budget.Budget)
     pause: Suspension | None = None
     override: Suspension | None = None
+    powered: dict[storm.Domain, tuple[float, str]] = field(default_factory=dict)
     due_at: float | None = None
     paths: proxies.PathMemory = field(default_factory=proxies.PathMemory)
     alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
@@ -112,8 +115,28 @@ class Site:
 
     def complete(self, order: RunAgent, target: Host, now: float) -> RunAgent:
         """Complete an order with the machines that may carry it out, and with its limits."""
-        found = self.chain(order.agent, target, now, without=order.without)
-        return replace(order, chain=found, limits=self.rules.fencing.limits(order.action))
+        return replace(
+            order,
+            chain=self.chain(order.agent, target, now, without=order.without),
+            limits=self.rules.fencing.limits(order.action),
+            not_before=self._power_on_at(order, target, now),
+        )
+
+    def _power_on_at(self, order: RunAgent, target: Host, now: float) -> float:
+        """
+        Space power-ons of one domain: many at once may trip a breaker (inrush current).
+
+        All agents of one host are one power-on.
+        """
+        spacing = self.rules.safety.poweron_spacing
+        domain = storm.domain(spacing.by, target)
+        if order.action is not FenceAction.ON or not spacing.gap_s or domain is None:
+            return 0.0
+        last_at, last_host = self.powered.get(domain, (-math.inf, ""))
+        same = last_host == target.name and now <= last_at
+        at = last_at if same else max(now, last_at + spacing.gap_s)
+        self.powered[domain] = (at, target.name)
+        return at
 
     def chain(
         self, agent: FenceAgent, target: Host, now: float, *, without: Iterable[str] = ()

@@ -41,6 +41,14 @@ class Domain:
         return "the fleet" if self.by == FLEET else f"{self.by.removeprefix(LABEL)} {self.value}"
 
 
+def domain(by: str, host: Host) -> Domain | None:
+    """Return the domain of a host: the fleet, its cluster, or the value of one of its labels."""
+    if by == FLEET:
+        return Domain(FLEET)
+    value = host.cluster if by == CLUSTER else host.labels.get(by.removeprefix(LABEL), "")
+    return Domain(by, value) if value else None
+
+
 @dataclass(frozen=True, slots=True)
 class Storm:
     """A domain that is in a storm, and why in words; *until_at* where time alone ends it."""
@@ -105,13 +113,7 @@ class Census:
 
     def domains(self, host: Host) -> Iterator[Domain]:
         """Return the domains of a host."""
-        for rule in self._parted:
-            if rule.by == FLEET:
-                yield Domain(FLEET)
-            elif rule.by == CLUSTER and host.cluster:
-                yield Domain(CLUSTER, host.cluster)
-            elif rule.by.startswith(LABEL) and (key := rule.by.removeprefix(LABEL)) in host.labels:
-                yield Domain(rule.by, host.labels[key])
+        return (found for rule in self._parted if (found := domain(rule.by, host)) is not None)
 
     def storms(self, rules: StormRules, now: float) -> dict[Domain, Storm]:
         """Judge every domain that has silent hosts, or had them a short while ago."""

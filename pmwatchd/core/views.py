@@ -18,11 +18,12 @@ from pmwatchd.core.model import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hold:
-    """A reason not to fence now, since when, and in words."""
+    """A reason not to fence now, since when, and in words; *until_at* where time alone ends it."""
 
     name: HoldName
     since_at: float
     reason: str
+    until_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,8 @@ from pmwatchd.core.model import (
     PowerStatus,
     SoftFencing,
 )
-from pmwatchd.core.rules import Rules, Safety, StormRules
+from pmwatchd.core.orders import RunAgent
+from pmwatchd.core.rules import Rules, Safety, Spacing, StormRules
 from tests.core.scene import CANARY, RULES, SAFETY, Scene, agent, host
 
 NODE = host("node7", agent())
@@ -356,6 +357,27 @@ def test_a_host_that_was_up_for_long_begins_a_new_count() -> None:
 
     assert scene.alerts() == set()
     assert scene.commands() == ["off", "on"] * 2
+
+
+def test_power_ons_of_one_domain_are_spaced_and_all_agents_of_a_host_are_one() -> None:
+    nodes = [
+        host(f"n{n}", agent("a"), agent("b"), address=f"10.1.0.{n}", labels={"pdu": "r1"})
+        for n in range(2)
+    ]
+    spacing = Spacing(by="label:pdu", gap_s=7.0)
+    scene = Scene(*nodes, NODE, rules=ruled(poweron_spacing=spacing, witnesses=0))
+    scene.run(10)
+    scene.kill("n0")
+    scene.kill("n1")
+    scene.run(60)
+    ons = {
+        (order.host, order.agent.name): order.not_before
+        for order in scene.orders
+        if isinstance(order, RunAgent) and order.action is FenceAction.ON
+    }
+
+    assert ons["n0", "a"] == ons["n0", "b"]
+    assert ons["n1", "a"] == ons["n1", "b"] == ons["n0", "a"] + 7.0
 
 
 def test_safety_is_on_by_default() -> None:
