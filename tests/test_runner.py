@@ -470,3 +470,11 @@ async def test_a_device_is_held_under_all_its_names(bench: Bench, held: str, add
     await bench.carry_out(order("node2", agent=agent))
 
     assert bench.slept == [40.0]
+
+
+async def test_a_power_on_that_is_spaced_waits_for_its_instant(bench: Bench) -> None:
+    act = replace(order("node2"), action=FenceAction.ON, not_before=bench.now + 7.0)
+    await bench.carry_out(act)
+
+    assert bench.slept == [7.0]
+    assert bench.iron.asked == ["bmc on node2"]
