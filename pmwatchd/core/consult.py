@@ -44,7 +44,7 @@ def unsure(machine: Machine, now: float) -> bool:
 
 def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
     """Return the holds that follow from what others say, and raise or clear what that means."""
-    found = tuple(opinion.verdicts(machine.inquiry, machine.host.alive_check))
+    found = tuple(opinion.verdicts(machine.inquiry, machine.host.alive_check, now))
     cut_off = [verdict for verdict in found if verdict.name is HoldName.SEEN_BY_OTHERS]
     if cut_off:
         upkeep.alert(site, machine, Alert.PARTITIONED, cut_off[0].reason, now)
@@ -80,14 +80,16 @@ def checked(site: Site, machine: Machine, event: AliveChecked, now: float) -> No
 
 
 def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
-    """Choose witnesses: others each round, and as few of one cluster as can be."""
+    """Choose witnesses: who reached it lately, then others each round, spread over clusters."""
     wanted = site.rules.safety.witnesses
     found = [*_serving(site, machine, now)]
     if found:
         first = machine.inquiry.number % len(found)
         found = found[first:] + found[:first]
-    taken: Counter[str] = Counter()
-    chosen: list[Candidate] = []
+    reached = opinion.seen_by(machine.inquiry, now)
+    chosen = [one for one in found if one.name in reached][:wanted]
+    taken = Counter(_cluster(site, one) for one in chosen)
+    found = [one for one in found if one not in chosen]
     while found and len(chosen) < wanted:
         best = min(found, key=lambda one: taken[_cluster(site, one)])
         found.remove(best)

@@ -33,7 +33,14 @@ def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
     """Take in a datagram of a host that is silent since *base_at*."""
     if dump is None or (dump.last_at < base_at and not dump.over):
         return Dump(at, at)
-    return dump if dump.over else Dump(dump.first_at, at)
+    if dump.over:
+        return dump
+    return Dump(of_this_silence(dump, base_at).first_at, at)
+
+
+def of_this_silence(dump: Dump, base_at: float) -> Dump:
+    """Leave out what was sent before the last answer: it used up nothing of the ceiling."""
+    return dump if dump.first_at >= base_at else Dump(dump.last_at, dump.last_at)
 
 
 def running(dump: Dump, rules: KdumpRules, now: float) -> bool:

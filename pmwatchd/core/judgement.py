@@ -45,8 +45,12 @@ def judge(site: Site, machine: Machine, now: float) -> None:
     if verdicts:
         show(site, machine, verdicts, now)
         _tell_unfenced(site, machine, verdicts, now)
-    elif not consult.unsure(machine, now) and not soft.delays(machine, now):
+    elif consult.unsure(machine, now) or soft.delays(machine, now):
+        pass  # what others say, or what the host makes of it, is not known yet
+    elif machine.host.automatic:
         site.wanting[machine.name] = _rank(machine)
+    else:
+        _spare(site, machine, now)
 
 
 def passive(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
@@ -121,19 +125,29 @@ def _rank(machine: Machine) -> Rank:
 
 
 def _begin(site: Site, machine: Machine, now: float) -> None:
-    """Open an operation; in shadow mode say so and do nothing."""
     del site.wanting[machine.name]
-    watch = machine.watch
-    silent_s = now - (watch.base_at if isinstance(watch, watching.NonResponsive) else now)
-    reason = f"silent for {silent_s:.0f} s, beyond its grace"
-    if not machine.host.automatic:
-        words = "safety.automatic is false for it: it is judged, and nothing is done"
-        show(site, machine, (Verdict(HoldName.SHADOW, words),), now)
-        if not machine.spared:
-            machine.spared = True
-            site.tell("fence.would_have", machine, reason=reason)
-        return
     show(site, machine, (), now)
     operate.open_operation(
-        site, machine, Action.RESTART, Cause.AUTOMATIC, by="pmwatchd", reason=reason, now=now
+        site,
+        machine,
+        Action.RESTART,
+        Cause.AUTOMATIC,
+        by="pmwatchd",
+        reason=_reason(machine, now),
+        now=now,
     )
+
+
+def _spare(site: Site, machine: Machine, now: float) -> None:
+    """Shadow mode: say, once per silence, what would have been done."""
+    words = "safety.automatic is false for it: it is judged, and nothing is done"
+    show(site, machine, (Verdict(HoldName.SHADOW, words),), now)
+    if not machine.spared:
+        machine.spared = True
+        site.tell("fence.would_have", machine, reason=_reason(machine, now))
+
+
+def _reason(machine: Machine, now: float) -> str:
+    watch = machine.watch
+    silent_s = now - (watch.base_at if isinstance(watch, watching.NonResponsive) else now)
+    return f"silent for {silent_s:.0f} s, beyond its grace"

@@ -69,12 +69,17 @@ def due(inquiry: Inquiry, now: float) -> bool:
 
 
 def begin(inquiry: Inquiry, witnesses: Sequence[str], now: float, *, check: bool) -> Inquiry:
-    """Ask these witnesses, and the site's own command where there is one."""
+    """
+    Ask these witnesses, and the site's own command where there is one.
+
+    Who reached the host a short while ago is not outvoted by one who cannot be asked.
+    """
     return Inquiry(
         number=inquiry.number + 1,
         asked_at=now,
         waiting=frozenset(witnesses),
         checking=check,
+        words={name: inquiry.words[name] for name in seen_by(inquiry, now)},
         check=inquiry.check if check else None,
     )
 
@@ -99,9 +104,18 @@ def stale(inquiry: Inquiry, now: float) -> bool:
     return inquiry.pending or now > inquiry.asked_at + GOOD_FOR_S
 
 
-def verdicts(inquiry: Inquiry, check: AliveCheck | None) -> Iterator[Verdict]:
+def seen_by(inquiry: Inquiry, now: float) -> list[str]:
+    """Return who reached the host a short while ago, and said nothing else since."""
+    return sorted(
+        name
+        for name, word in inquiry.words.items()
+        if word.opinion is Opinion.ALIVE and now <= word.at + GOOD_FOR_S
+    )
+
+
+def verdicts(inquiry: Inquiry, check: AliveCheck | None, now: float) -> Iterator[Verdict]:
     """Return the holds that follow from what was said."""
-    seen = sorted(name for name, word in inquiry.words.items() if word.opinion is Opinion.ALIVE)
+    seen = seen_by(inquiry, now)
     if seen:
         reason = f"reached by {', '.join(seen)}: we are cut off from it"
         yield Verdict(HoldName.SEEN_BY_OTHERS, reason)

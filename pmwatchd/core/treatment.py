@@ -170,6 +170,7 @@ def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
     if found.last_at < _base_at(machine):  # it has answered since: what it sent meant nothing
         machine.dump = None
         return
+    found = machine.dump = dump.of_this_silence(found, _base_at(machine))
     if dump.running(found, rules, now):
         return
     machine.dump = replace(found, over=True)

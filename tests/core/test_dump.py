@@ -111,6 +111,21 @@ def test_a_forged_datagram_of_a_host_that_answers_does_not_spoil_its_real_dump()
     assert scene.commands() == []
 
 
+def test_forged_datagrams_before_the_silence_use_up_nothing_of_the_ceiling() -> None:
+    scene = dumping(0.0)
+    scene.alive["node7"] = True
+    for after_s in range(0, 95, 5):
+        scene.later(float(after_s), lambda: send(scene))
+    scene.run(93)
+    scene.kill()
+    for after_s in range(2, 60, 5):
+        scene.later(float(after_s), lambda: send(scene))
+    scene.run(50)
+
+    assert scene.status() == "kdumping"
+    assert scene.commands() == []
+
+
 def test_a_datagram_of_an_unknown_host_is_nothing() -> None:
     scene = dumping(0.0)
     scene.put(DumpHeard("nobody", scene.now))

@@ -148,6 +148,16 @@ def test_a_witness_that_cannot_be_asked_counts_for_nothing() -> None:
     assert scene.commands() == ["off", "on"]
 
 
+def test_a_witness_that_reaches_it_is_not_outvoted_by_one_that_cannot_be_asked() -> None:
+    others = [host(f"w{n}", agent(), address=f"10.3.0.{n}") for n in range(3)]
+    scene = dead(*others, rules=ruled(witnesses=1))
+    scene.opinions = {"w0": Opinion.NONE, "w1": Opinion.ALIVE, "w2": Opinion.NONE}
+    scene.run(300)
+
+    assert scene.commands() == []
+    assert scene.holds() == ["seen_by_others"]
+
+
 def test_witnesses_are_asked_while_the_grace_lasts_and_at_most_every_5_s() -> None:
     scene = dead(host("node8", agent()))
     scene.run(15)
@@ -290,6 +300,19 @@ def test_in_shadow_mode_everything_is_judged_and_nothing_is_done() -> None:
     assert scene.softly == []
     assert scene.holds() == [HoldName.SHADOW]
     assert len(scene.fields("fence.would_have")) == 1
+
+
+def test_a_host_in_shadow_mode_takes_nobodys_turn() -> None:
+    shadow = replace(host("a", agent(address="a.mgmt"), address="10.4.0.1"), automatic=False)
+    scene = Scene(shadow, NODE, host("node8"), rules=ruled(max_concurrent=1, witnesses=0))
+    scene.run(10)
+    scene.kill("a")
+    scene.run(30)
+    scene.kill()
+    scene.run(90)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.holds("a") == ["shadow"]
 
 
 def test_no_more_hosts_are_switched_off_at_once_than_the_budget_has_slots() -> None:
