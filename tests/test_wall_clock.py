@@ -21,12 +21,14 @@ from pmwatchd.core.events import (
     HostProbed,
     InventoryLoaded,
     Silent,
+    WitnessSaid,
 )
 from pmwatchd.core.fleet import Fleet
 from pmwatchd.core.model import (
     AgentResult,
     FenceAction,
     Host,
+    Opinion,
     PowerStatus,
     ProbeResult,
     ProxyResult,
@@ -35,6 +37,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.core.orders import (
     Act,
+    AskWitness,
     ProbeHost,
     Record,
     RunAgent,
@@ -118,6 +121,8 @@ class Iron:
             case ProbeHost():
                 result = ProbeResult.ALIVE if self.alive(step) else ProbeResult.SILENT
                 return HostProbed(self.target.name, act.operation, act.turn, result)
+            case AskWitness():
+                return WitnessSaid(self.target.name, act.question, act.witness.name, Opinion.SILENT)
             case _:
                 return None
 
@@ -136,7 +141,7 @@ class Iron:
 async def story(walls: Iterator[datetime]) -> tuple[list[Act], list[object]]:
     """Let a host die, be fenced, the daemon be killed in the middle of off, and all come back."""
     clock, memory, acts = TwoClocks(walls), Memory(), list[Act]()
-    target = host("node7", agent())
+    target, other = host("node7", agent()), host("node8")
     iron = Iron(target)
     waiting: list[Act] = []
 
@@ -161,7 +166,7 @@ async def story(walls: Iterator[datetime]) -> tuple[list[Act], list[object]]:
             clock=clock,
             durable=durable,
         )
-        await engine._pass([InventoryLoaded({target.name: target}, RULES)])
+        await engine._pass([InventoryLoaded({target.name: target, other.name: other}, RULES)])
         return engine
 
     engine = await daemon(1)
@@ -172,10 +177,12 @@ async def story(walls: Iterator[datetime]) -> tuple[list[Act], list[object]]:
         if any(isinstance(act, RunAgent) and act.action is FenceAction.OFF for act in acted):
             replies = []
             engine = await daemon(2)
-        beat = HeartbeatsHeard(answered=(Answered(target.name, clock.at),))
-        if not iron.alive(step):
-            beat = HeartbeatsHeard(silent=(Silent(target.name, clock.at - 2.0),))
-        await engine._pass([*replies, beat, DeadlineReached()])
+        heard = [HeartbeatsHeard(answered=(Answered(other.name, clock.at),))]
+        if iron.alive(step):
+            heard.append(HeartbeatsHeard(answered=(Answered(target.name, clock.at),)))
+        else:
+            heard.append(HeartbeatsHeard(silent=(Silent(target.name, clock.at - 2.0),)))
+        await engine._pass([*replies, *heard, DeadlineReached()])
     return acts, list(memory.orders)
 
 

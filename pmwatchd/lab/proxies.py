@@ -2,28 +2,34 @@
 SSH servers of the proxies: real SSH, real keys, real processes.
 
 Like sshd, a proxy runs what it is told by a shell and does not end it when
-the connection is cut: only the command's own ``timeout`` does.
+the connection is cut: only the command's own ``timeout`` does.  And like sshd
+it connects to a port for whoever asks, from its own place in the network.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from pathlib import Path
+from typing import cast
 
 import asyncssh
+from asyncssh.constants import OPEN_CONNECT_FAILED
 
 _CHUNK = 65536
 _PATIENCE_S = 6.0  # longer than any time limit that the lab's daemon gives an agent
+_CONNECT_S = 5.0
 
 
 class ProxyServer(asyncssh.SSHServer):
     """The server's side of one connection; lets the proxy cut it when it dies."""
 
-    def __init__(self, connections: set[asyncssh.SSHServerConnection]) -> None:
+    def __init__(self, address: str, connections: set[asyncssh.SSHServerConnection]) -> None:
+        self._address = address
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
 
@@ -36,6 +42,16 @@ class ProxyServer(asyncssh.SSHServer):
         """Forget it."""
         if self._connection is not None:
             self._connections.discard(self._connection)
+
+    def connection_requested(
+        self,
+        dest_host: str,
+        dest_port: int,
+        orig_host: str,  # noqa: ARG002 - as asyncssh calls it
+        orig_port: int,  # noqa: ARG002 - as asyncssh calls it
+    ) -> Coroutine[None, None, asyncssh.SSHTCPSession[bytes]]:
+        """Connect to a port; what stands in the way is told in the words of the system."""
+        return _connect(self._address, dest_host, dest_port)
 
 
 class Proxy:
@@ -72,7 +88,7 @@ class Proxy:
             self._listener = await asyncssh.listen(
                 self.address,
                 self.port,
-                server_factory=lambda: ProxyServer(self._connections),
+                server_factory=lambda: ProxyServer(self.address, self._connections),
                 server_host_keys=[self._host_key],
                 authorized_client_keys=str(self._authorized_keys),
                 process_factory=self._run,
@@ -122,6 +138,22 @@ class Proxy:
             self._processes.discard(process)
             feeding.cancel()
         session.exit(code if code >= 0 else 128 - code)
+
+
+async def _connect(source: str, host: str, port: int) -> asyncssh.SSHTCPSession[bytes]:
+    loop = asyncio.get_running_loop()
+    try:
+        async with asyncio.timeout(_CONNECT_S):
+            _, peer = await loop.create_connection(
+                asyncssh.SSHForwarder, host, port, local_addr=(source, 0)
+            )
+    except TimeoutError:
+        reason = os.strerror(errno.ETIMEDOUT)
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO)
+    else:
+        return cast("asyncssh.SSHTCPSession[bytes]", asyncssh.SSHForwarder(peer))
+    raise asyncssh.ChannelOpenError(OPEN_CONNECT_FAILED, reason)
 
 
 async def _feed(caller: asyncssh.SSHReader[bytes], stdin: asyncio.StreamWriter | None) -> None:

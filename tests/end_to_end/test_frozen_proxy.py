@@ -16,7 +16,7 @@ from tests.kit.daemon import Daemon
 from tests.kit.machine import Machine
 from tests.kit.parts import IRON, needs
 from tests.kit.proxy import Proxy, make_key
-from tests.kit.site import Site
+from tests.kit.site import NO_STORM, Site
 from tests.kit.waiting import eventually
 
 pytestmark = needs(*IRON)
@@ -76,7 +76,8 @@ def begin(site: Site) -> tuple[Daemon, Machine, Bmc, AgentBook, dict[int, Proxy]
     site.watch(machine, [bmc.agent()])
     book = AgentBook(site.directory / "agents", slow_s=SLOW_S)
     book.write()
-    daemon = site.configure({"fencing": {**FENCING, "agent_dir": str(book.directory)}})
+    fencing = {**FENCING, "agent_dir": str(book.directory)}
+    daemon = site.configure({"fencing": fencing, "safety": NO_STORM})
     daemon.start()
     for name in ("proxy1", "proxy2", "node1"):
         daemon.wait_status(name, "up")

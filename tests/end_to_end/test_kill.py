@@ -56,6 +56,7 @@ FENCING: Table = {
 QUICK: dict[str, Table] = {
     "heartbeat": {"interval": "400ms", "timeout": "350ms"},
     "grace": {"period": "800ms", "failures": 2},
+    "safety": {"loop_limit": 1000},  # one machine dies again and again here
 }
 
 

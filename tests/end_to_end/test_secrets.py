@@ -9,7 +9,7 @@ import sys
 
 from tests.kit.daemon import Daemon
 from tests.kit.parts import IRON, needs
-from tests.kit.site import Site
+from tests.kit.site import NO_STORM, Site
 from tests.kit.waiting import eventually
 from tests.kit.watcher import ProcWatcher
 
@@ -57,7 +57,7 @@ def test_a_password_occurs_in_nothing_that_can_be_read_from_outside(site: Site) 
     site.watch(machines[0], [bmcs[0].agent()])
     site.watch(machines[1], [bmcs[1].agent()], proxies=["engine"])
     site.watch(machines[2], [locked.agent() | {"password": {"file": str(password)}}])
-    daemon = site.configure({"log": {"level": "debug"}})
+    daemon = site.configure({"log": {"level": "debug"}, "safety": NO_STORM})
 
     with ProcWatcher(words=(canary.encode(), wrong.encode())) as watcher:
         daemon.start()

@@ -40,6 +40,9 @@ COMPRESSED: Mapping[str, Table] = {
 }
 """The daemon's waiting times, shorter than in life but in the same order."""
 
+NO_STORM: Table = {"storm": {"threshold_percent": 100}}
+"""Section ``safety`` of a site so small that what is silent in a test is most of it."""
+
 
 def toml(value: object) -> str:
     """One value as TOML writes it; tables are written inline."""
@@ -133,6 +136,12 @@ class Site:
         self.hosts.extend(crowd.inventory(str(password)))
         return crowd
 
+    def canary(self) -> Table:
+        """Put up something that always answers, so that nobody doubts the daemon's own network."""
+        neighbour = Crowd(0)
+        self._start(neighbour)
+        return {"type": "tcp", "address": "127.0.50.1", "port": neighbour.port}
+
     def watch(
         self, machine: Machine, agents: Sequence[Table], *, proxies: Sequence[str] = ("cluster",)
     ) -> None:
@@ -154,6 +163,7 @@ class Site:
                 "private_key": str(self._key()),
                 "known_hosts": str(known_hosts),
             },
+            "safety": {**COMPRESSED["safety"], "canaries": [self.canary()]},
             "api": {"socket": str(api)},
         }
         agent_dir = Path(program("fence_ipmilan") or "/usr/sbin/fence_ipmilan").parent

@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from pmwatchd.lab.listener import Listener
 from pmwatchd.lab.proxies import Proxy
 
 
@@ -112,3 +113,56 @@ async def test_a_mended_proxy_has_its_old_port_and_key(way: Way) -> None:
 
     async with await way.connect() as connection:
         assert (await connection.run("true")).exit_status == 0
+
+
+class Session(asyncssh.SSHTCPSession[bytes]):
+    """A connection that a proxy made; nothing is said on it."""
+
+
+async def test_a_proxy_connects_to_a_host_from_its_own_address(way: Way) -> None:
+    callers: list[tuple[str, int]] = []
+    called = asyncio.Event()
+
+    def host(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        callers.append(writer.get_extra_info("peername"))
+        writer.write(b"here")
+        writer.close()
+        called.set()
+
+    way.proxy.close()
+    way.proxy.address = "127.0.0.9"
+    await way.proxy.open()
+    way.known_hosts.write_text(f"{way.proxy.known_host}\n")
+    server = await asyncio.start_server(host, "127.0.0.1", 0)
+    async with server, await way.connect() as connection:
+        reader, _ = await connection.open_connection(
+            "127.0.0.1", server.sockets[0].getsockname()[1]
+        )
+        said = await reader.read()
+        await called.wait()
+
+    assert said == b"here"
+    assert [address for address, _ in callers] == ["127.0.0.9"]
+
+
+async def test_a_port_that_refuses_is_told_in_the_words_of_the_system(way: Way) -> None:
+    listener = Listener("127.0.0.1")
+    listener.close()
+
+    async with await way.connect() as connection:
+        with pytest.raises(asyncssh.ChannelOpenError, match="Connection refused"):
+            await connection.create_connection(Session, listener.address, listener.port)
+
+
+async def test_a_host_that_is_silent_is_silent_for_a_proxy_as_well(way: Way) -> None:
+    listener = Listener("127.0.0.1")
+    listener.fall_silent()
+
+    async with await way.connect() as connection:
+        calling = asyncio.create_task(
+            connection.create_connection(Session, listener.address, listener.port)
+        )
+        assert (await connection.run("true")).exit_status == 0
+        assert not calling.done()
+        calling.cancel()
+    listener.close()
