@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from aiohttp import web
 from prometheus_client import CollectorRegistry
 
-from pmwatchd.api import events, history, hosts, service, site
+from pmwatchd.api import events, explain, history, hosts, service, site
 from pmwatchd.api.problems import problems
 from pmwatchd.api.requests import counting
 from pmwatchd.api.shown import SHOWN, Shown
@@ -56,6 +56,7 @@ def build_app(
         hosts.routes,
         site.routes,
         history.routes,
+        explain.routes,
         events.routes,
     )
     shown = Shown(

@@ -28,6 +28,7 @@ COMMANDS = {
     "status": "show",
     "hosts": "show",
     "show": "show",
+    "explain": "explain",
     "history": "told",
     "events": "told",
     "power": "power",

@@ -82,7 +82,10 @@ def show(site: Site, machine: Machine, verdicts: tuple[Verdict, ...], now: float
             site.tell("hold.began", machine, hold=verdict.name, reason=verdict.reason)
         since_at = now if known is None else known.since_at
         machine.holds[verdict.name] = Hold(
-            name=verdict.name, since_at=since_at, reason=verdict.reason
+            name=verdict.name,
+            since_at=since_at,
+            reason=verdict.reason,
+            until_at=verdict.until_at,
         )
 
 

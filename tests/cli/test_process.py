@@ -209,6 +209,7 @@ def test_the_shell_completes_verbs_and_the_names_of_hosts(daemon: ScriptedDaemon
     assert completions("power re") == ["restart"]
     assert completions("power off no", PMWATCHD_URL=daemon.url) == ["node1", "node2"]
     assert completions(f"show --url {daemon.url} node2") == ["node2"]
+    assert completions("explain no", PMWATCHD_URL=daemon.url) == ["node1", "node2"]
 
 
 def test_without_a_daemon_no_names_are_completed(tmp_path: Path) -> None:
@@ -237,7 +238,7 @@ def test_the_version_is_shown() -> None:
 
 
 def test_verbs_that_are_not_built_yet_do_not_exist() -> None:
-    said = subprocess.run([*PMWATCHD, "explain", "node1"], capture_output=True, check=False)
+    said = subprocess.run([*PMWATCHD, "plan", "node1"], capture_output=True, check=False)
 
     assert said.returncode == 2
 
