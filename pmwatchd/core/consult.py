@@ -7,6 +7,7 @@ that the host's own preferences name.  The daemon's own place is no other one.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 
@@ -18,6 +19,9 @@ from pmwatchd.core.model import Alert, Candidate, FenceAgent, HoldName, Opinion,
 from pmwatchd.core.opinion import Word
 from pmwatchd.core.orders import AskWitness, CheckAlive
 from pmwatchd.core.site import Site
+
+MUTE_S = 300.0
+"""A machine that could not be asked is asked last for so long."""
 
 
 def ask(site: Site, machine: Machine, now: float) -> None:
@@ -55,7 +59,10 @@ def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
 
 def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> None:
     """Take in what a witness said."""
-    if event.opinion is not Opinion.NONE:
+    if event.opinion is Opinion.NONE:
+        site.mute[event.witness] = now
+    else:
+        site.mute.pop(event.witness, None)
         site.observer.witness_at = now
     before = machine.inquiry
     word = Word(event.opinion, event.reason, now)
@@ -80,7 +87,11 @@ def checked(site: Site, machine: Machine, event: AliveChecked, now: float) -> No
 
 
 def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
-    """Choose witnesses: who reached it lately, then others each round, spread over clusters."""
+    """
+    Choose witnesses: who reached it lately, then others each round, spread over clusters.
+
+    Who could not be asked lately is asked last: a place that says nothing is wasted.
+    """
     wanted = site.rules.safety.witnesses
     found = [*_serving(site, machine, now)]
     if found:
@@ -91,11 +102,15 @@ def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
     taken = Counter(_cluster(site, one) for one in chosen)
     found = [one for one in found if one not in chosen]
     while found and len(chosen) < wanted:
-        best = min(found, key=lambda one: taken[_cluster(site, one)])
+        best = min(found, key=lambda one: (_is_mute(site, one, now), taken[_cluster(site, one)]))
         found.remove(best)
         taken[_cluster(site, best)] += 1
         chosen.append(best)
     return chosen
+
+
+def _is_mute(site: Site, candidate: Candidate, now: float) -> bool:
+    return now - site.mute.get(candidate.name, -math.inf) < MUTE_S
 
 
 def _cluster(site: Site, candidate: Candidate) -> str:

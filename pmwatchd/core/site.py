@@ -60,6 +60,7 @@ class Site:
         wanting: Hosts that nothing but the budget holds.
         storms: Domains in a storm, as of this pass.
         ill: Why the daemon does not trust itself, and since when.
+        mute: When a witness could not be asked last.
         powered: When a host of a domain was, or will be, powered on last, and which.
         due_at: When something of the whole site is to be looked at again.
         orders: What this pass has ordered so far.
@@ -82,6 +83,7 @@ class Site:
     budget: budget.Budget = field(default_factory=budget.Budget)
     pause: Suspension | None = None
     override: Suspension | None = None
+    mute: dict[str, float] = field(default_factory=dict)
     powered: dict[storm.Domain, tuple[float, str]] = field(default_factory=dict)
     due_at: float | None = None
     paths: proxies.PathMemory = field(default_factory=proxies.PathMemory)

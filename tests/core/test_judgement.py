@@ -158,6 +158,16 @@ def test_a_witness_that_reaches_it_is_not_outvoted_by_one_that_cannot_be_asked()
     assert scene.holds() == ["seen_by_others"]
 
 
+def test_a_machine_that_cannot_be_asked_does_not_take_the_place_of_one_that_can() -> None:
+    others = [host(f"w{n}", agent(), address=f"10.3.0.{n}") for n in range(4)]
+    scene = dead(*others, rules=ruled(witnesses=1))
+    scene.opinions = {"w0": Opinion.NONE, "w1": Opinion.NONE, "w2": Opinion.NONE}
+    scene.run(60)
+    said = [told.fields["result"] for _, told in scene.told if told.event == "witness.said"]
+
+    assert said.count(Opinion.NONE) <= 3
+
+
 def test_witnesses_are_asked_while_the_grace_lasts_and_at_most_every_5_s() -> None:
     scene = dead(host("node8", agent()))
     scene.run(15)
