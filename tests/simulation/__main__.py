@@ -14,6 +14,7 @@ from dataclasses import asdict
 
 from tests.simulation.bugs import hunt
 from tests.simulation.chunk import run_chunk
+from tests.simulation.figures import Figures, percentiles
 from tests.simulation.shrink import shrink
 from tests.simulation.site import Result, Site
 
@@ -110,6 +111,7 @@ class _Total:
         self.faults: Counter[str] = Counter()
         self.failed: list[Result] = []
         self.rules: Counter[str] = Counter()
+        self.figures = Figures()
 
     def add(self, result: Result) -> None:
         """Take in one run."""
@@ -119,6 +121,7 @@ class _Total:
         self.outcomes += result.outcomes
         self.executions += result.executions
         self.faults += result.faults
+        self.figures.add(result.figures)
         if result.violations:
             self.failed.append(result)
             self.rules.update({violation.rule for violation in result.violations})
@@ -133,6 +136,9 @@ class _Total:
             "operations": dict(self.outcomes.most_common()),
             "executions": dict(self.executions.most_common()),
             "faults": dict(self.faults.most_common()),
+            "wrongful_fences": self.figures.wrongful,
+            "unfenced": self.figures.unfenced,
+            "proven_off_after_s": percentiles(self.figures.proven_after_s),
             "violations": [
                 {"seed": result.seed, **asdict(violation)}
                 for result in self.failed
@@ -146,7 +152,14 @@ class _Total:
             f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours, "
             f"{self.lives} daemons started, {took_s:.1f} s ({self.seeds / took_s:.1f} seeds/s)"
         )
-        lines = [first]
+        after_s = percentiles(self.figures.proven_after_s)
+        longs = ", ".join(f"{name} {value:g} s" for name, value in after_s.items())
+        lines = [
+            first,
+            f"wrongful fences: {self.figures.wrongful}",
+            f"unfenced: {self.figures.unfenced}",
+            f"from death to proven off: {longs} ({len(self.figures.proven_after_s)} deaths)",
+        ]
         for title, counted in (
             ("operations", self.outcomes),
             ("executions", self.executions),

@@ -11,15 +11,28 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from pmwatchd.core.events import Event, InventoryLoaded, PersonEvent
+from pmwatchd.core.events import DumpHeard, Event, InventoryLoaded, PersonEvent
 from pmwatchd.core.fleet import Fleet
 from pmwatchd.core.model import FenceAction, Host
-from pmwatchd.core.orders import Accepted, Act, Order, PowerRead, Record, Refused, RunAgent
+from pmwatchd.core.orders import (
+    Accepted,
+    Act,
+    AskWitness,
+    CheckAlive,
+    FenceSoftly,
+    Order,
+    PowerRead,
+    Record,
+    Refused,
+    RunAgent,
+)
 from pmwatchd.core.rules import Rules
 from pmwatchd.engine import Engine
+from pmwatchd.inquirer import Inquirer
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.runner import Runner
 from tests.simulation.disk import Disk, Journal
+from tests.simulation.inquiries import Canaries, Inquiries
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
@@ -59,12 +72,14 @@ class _Clock:
 class _SeenFleet(Fleet):
     """The fleet, with every order seen at the instant it is given."""
 
+    hears: Callable[[Event], None]
     seen: Callable[[list[Order]], None]
     counts: Callable[[Mapping[str, Host]], None]
 
     def step(self, event: Event, now: float) -> list[Order]:
         if isinstance(event, InventoryLoaded):
             self.counts(event.hosts)
+        self.hears(event)
         orders = super().step(event, now)
         if orders:
             self.seen(orders)
@@ -106,6 +121,10 @@ class Daemon:
             prober=self.ears,
             clock=loop.time,
         )
+        self.inquirer = Inquirer(
+            inquiries=Inquiries(around.iron, around.net, life), inbox=self._inbox
+        )
+        Canaries(around.net, life, loop, rules.safety.canaries, self._inbox)
         clock = _Clock(world, around.calendar)
         self.fleet = _SeenFleet(
             epoch=remembered.epoch,
@@ -114,7 +133,9 @@ class Daemon:
             memories=remembered.hosts,
             operations=remembered.operations,
             load=lambda: self.runner.running,
+            site=remembered.site,
         )
+        self.fleet.hears = around.witness.held.stepped
         self.fleet.seen = around.witness.ordered
         self.fleet.counts = around.witness.inventory
         self.engine = Engine(
@@ -130,6 +151,9 @@ class Daemon:
         self._running: asyncio.Task[None] | None = None
         self.bugs: list[str] = []
         around.witness.begun(hosts, rules, remembered)
+        around.witness.held.begun(
+            rules, remembered, lambda end: (end - clock.wall()).total_seconds()
+        )
         self.load(hosts)
 
     def load(self, hosts: Mapping[str, Host]) -> None:
@@ -158,6 +182,7 @@ class Daemon:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.engine.run(), name="engine")
             tasks.create_task(self.runner.run(), name="runner")
+            tasks.create_task(self.inquirer.run(), name="questions")
 
     def pause(self, for_s: float) -> None:
         """SIGSTOP, and SIGCONT so many seconds later."""
@@ -168,6 +193,10 @@ class Daemon:
     def terminate(self) -> None:
         """SIGTERM: begin nothing more, await what runs, end."""
         self._loop.create_task(self._end(), name="sigterm")
+
+    def dump_heard(self, host: str) -> None:
+        """Let a datagram of a crash dump arrive, whoever sent it; it is read when there is time."""
+        self._loop.call_soon(lambda: self._inbox(DumpHeard(host, self._loop.time())))
 
     def ask(
         self,
@@ -201,7 +230,10 @@ class Daemon:
             return
         if isinstance(act, RunAgent):
             self._around.witness.acted(act)
-        self.runner.carry_out(act)
+        if isinstance(act, AskWitness | CheckAlive | FenceSoftly):
+            self.inquirer.carry_out(act)
+        else:
+            self.runner.carry_out(act)
 
 
 def _leaves(error: BaseException) -> list[BaseException]:

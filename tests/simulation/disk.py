@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from pmwatchd.core.orders import SaveHost, SaveOperation, Told
+from pmwatchd.core.orders import SaveHost, SaveOperation, SaveSite, Told
 from pmwatchd.errors import JournalUnwritableError
 from pmwatchd.ports import Entry, Remembered, Row
 from tests.simulation.lifeline import Lifeline
@@ -33,6 +33,7 @@ class Disk:
         self.epoch = 0
         self.sequence = 0
         self.hosts: dict[str, SaveHost] = {}
+        self.site = SaveSite()
         self.open: dict[str, SaveOperation] = {}
         self.closed: dict[str, SaveOperation] = {}
         self.intents: set[tuple[str, int]] = set()
@@ -48,6 +49,7 @@ class Disk:
             sequence=self.sequence,
             hosts=dict(self.hosts),
             operations=tuple(self.open.values()),
+            site=self.site,
         )
 
     def keep(self, entries: Sequence[Entry]) -> None:
@@ -56,6 +58,8 @@ class Disk:
             match entry.order:
                 case SaveHost() as host:
                     self.hosts[host.host] = host
+                case SaveSite() as site:
+                    self.site = site
                 case SaveOperation() as operation:
                     self._keep_operation(operation)
                 case Told(sequence=int(sequence), record=record):

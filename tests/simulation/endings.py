@@ -18,7 +18,7 @@ from tests.simulation.truth import Violation
 if TYPE_CHECKING:
     from tests.simulation.site import Site
 
-LASTING = frozenset({HoldName.MAINTENANCE, HoldName.UNPROTECTED, HoldName.SELF})
+LASTING = frozenset({HoldName.MAINTENANCE, HoldName.UNPROTECTED, HoldName.SELF, HoldName.SHADOW})
 """Holds under which a host may stay silent for as long as a person likes."""
 
 
@@ -28,6 +28,7 @@ class _Findings:
     def __init__(self, site: Site) -> None:
         self.site = site
         self.found: list[Violation] = []
+        self.unfenced = 0
 
     def add(self, rule: str, what: str) -> None:
         """Note one thing."""
@@ -56,6 +57,7 @@ def judge(site: Site) -> list[Violation]:
             _judge_host(findings, views[name])
         else:
             findings.add("S4", f"{name} is not watched any more")
+    site.witness.figures.unfenced = findings.unfenced
     return findings.found
 
 
@@ -68,12 +70,16 @@ def _judge_host(findings: _Findings, view: HostView) -> None:
     if view.maintenance is not None and not site.people.may_keep(name):
         by = view.maintenance.by
         findings.add("maintenance", f"{name} is kept by {by}, who was refused or never asked")
-    if view.liveness is Liveness.UP or LASTING & {hold.name for hold in view.holds}:
+    holds = {hold.name for hold in view.holds}
+    if HoldName.SHADOW in holds and view.host.automatic:
+        findings.add("S4", f"{name} is in shadow mode, and nobody said so")
+    if view.liveness is Liveness.UP or LASTING & holds or not view.host.automatic:
         return
     if view.maintenance is not None or name in site.people.wants_off:
         return
     if view.liveness is not Liveness.UNKNOWN:
         machine = site.iron.machines[name]
+        findings.unfenced += not machine.answers
         findings.add(
             "S4",
             f"{name} is {view.liveness} in the end ({view.status}; truly {machine.state},"
@@ -109,6 +115,8 @@ def _judge_alerts(
         (Alert.PARTIAL_OFF, not off),
         (Alert.DEGRADED_POWER, not off),
         (Alert.UNPROTECTED, bool(view.host.groups)),
+        (Alert.PARTITIONED, True),
+        (Alert.PARKED, True),
         (Alert.MISWIRED, True),  # the cables are mended, and a person had it proven
     ]
     for alert, wrong in untrue:

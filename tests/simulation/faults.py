@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tests.simulation import inventories, people, strikes
+from tests.simulation import authority, inventories, outages, people, strikes
 from tests.simulation.chance import source
 from tests.simulation.network import BAD_MANUALS, REFUSALS
 from tests.simulation.strikes import Strike
@@ -93,6 +93,22 @@ KINDS = (
     Kind("agents are renamed", 125.0, inventories.rename),
     Kind("wall clock is set", 100.0, strikes.clock_set),
     Kind("person vouches", 60.0, people.vouch),
+    Kind("own link is down", 150.0, outages.own_link_down),
+    Kind("switch blips", 100.0, outages.switch_blips),
+    Kind("link of a host is down", 75.0, outages.host_link_down),
+    Kind("network is parted", 100.0, outages.parted),
+    Kind("proxies are cut off from us", 75.0, outages.proxies_cut),
+    Kind("device network is down", 100.0, outages.device_network_down),
+    Kind("witness lies asleep", 75.0, outages.witness_sleeps),
+    Kind("canaries die", 100.0, outages.canary_dies),
+    Kind("alive check cannot tell", 60.0, outages.lease_unreadable),
+    Kind("hosts reboot in turn", 150.0, outages.rolling_reboots),
+    Kind("host hangs by half", 75.0, outages.half_hangs),
+    Kind("host dies in its maintenance", 75.0, outages.dies_in_maintenance),
+    Kind("power is lost", 200.0, outages.mass_power_loss),
+    Kind("host writes a crash dump", 60.0, outages.crashes),
+    Kind("crash dump is forged", 75.0, outages.forged_dumps),
+    Kind("person decides for all", 60.0, authority.decide),
 )
 
 _LIKELY: Mapping[str, float] = {
@@ -103,4 +119,11 @@ _LIKELY: Mapping[str, float] = {
     "agent does not describe itself": 0.25,
     "plugs are miswired": 0.2,
     "agents are renamed": 0.25,
+    "own link is down": 0.15,
+    "switch blips": 0.2,
+    "network is parted": 0.15,
+    "device network is down": 0.15,
+    "hosts reboot in turn": 0.15,
+    "power is lost": 0.1,
+    "person decides for all": 0.25,
 }

@@ -32,7 +32,8 @@ class Machine:
     The hardware of one host and the system that runs on it.
 
     Attributes:
-        state: ``up``, ``hung``, ``booting`` or ``down``.
+        state: ``up``, ``hung``, ``dumping``, ``booting`` or ``down``.
+        turned_at: When it last came up, or ceased to be up.
         boot_s: How long it boots; None: it never comes up.
         stays_off: Its chassis stays off when the feeds come back.
     """
@@ -41,6 +42,7 @@ class Machine:
     chassis: Switch | None = None
     feeds: list[Switch] = field(default_factory=list)
     state: str = "up"
+    turned_at: float = -1e9
     boot_s: Callable[[], float | None] = lambda: 5.0
     booting: Appointment | None = None
     stays_off: bool = False

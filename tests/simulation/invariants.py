@@ -9,7 +9,7 @@ the daemon says of itself is only believed where it is the claim to be judged.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Host, Outcome
 from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation, Told
@@ -18,7 +18,9 @@ from pmwatchd.ports import Completed, Remembered
 from pmwatchd.runner import LOOK_GOOD_FOR_S
 from tests.simulation.claims import Claims
 from tests.simulation.disk import Disk
+from tests.simulation.figures import Figures, died_at
 from tests.simulation.hardware import Execution, Switch
+from tests.simulation.held import Held
 from tests.simulation.loop import World
 from tests.simulation.outputs import HUSH
 from tests.simulation.story import Story
@@ -35,6 +37,8 @@ class Witness:
 
     Attributes:
         claims: Judges every claim that a host is off.
+        held: Judges every automatic off by the holds.
+        knows_better: Returns who else knew a host alive that is fenced.
     """
 
     def __init__(self, world: World, disk: Disk, story: Story) -> None:
@@ -43,6 +47,9 @@ class Witness:
         self.executions: Counter[str] = Counter()
         self.tracks: dict[str, Track] = {}
         self.claims = Claims(world, self.broke)
+        self.held = Held(world, disk, self.tracks, self.claims.answered_at, self.broke)
+        self.figures = Figures()
+        self.knows_better: Callable[[Host], str] = lambda _host: ""
         self.last_off: dict[Switch, tuple[str, bool]] = {}
         self.life = Life()
         self.people: Believer
@@ -109,6 +116,7 @@ class Witness:
                     self._claims_off(order)
                 case Record(event="fence.continued", operation=str(name)):
                     self.tracks[name].host = self._known[self.tracks[name].host.name]
+                    self.tracks[name].taken_up_at = self._world.now
                 case Record(event="alert.raised", operation=str(name)):
                     self._alerts(order, self.tracks[name])
                 case Record(event="fence.restoring", operation=str(name)):
@@ -121,6 +129,7 @@ class Witness:
         for order in orders:
             if isinstance(order, SaveOperation) and order.outcome is not None:
                 self._ends(self.tracks[order.id])
+        self.held.ordered(orders)
 
     def _ends(self, track: Track) -> None:
         """What an operation sent off goes on to on, one way or the other, if its agent is left."""
@@ -131,9 +140,9 @@ class Witness:
     def _saved(self, saved: SaveOperation) -> None:
         track = self.tracks.get(saved.id)
         if track is None:
-            host = self._known[saved.host]
-            now = self._world.now
+            host, now = self._known[saved.host], self._world.now
             track = Track(saved.id, host, saved.action, saved.cause, now)
+            track.taken_up_at = now
             track.wants_on = saved.action is Action.ON and self._may_begin_with_on(track)
             self.tracks[saved.id] = track
             others = [
@@ -182,8 +191,20 @@ class Witness:
         if self.people.maintains(act.host):
             wrongs.append("a person has it in maintenance")
         wrongs += self._too_soon(track)
+        wrongs += self.held.wrongs(track)
+        track.sends_off = True
+        self._counts_wrongful(host, in_grace=now - answered_at < grace_s - EPS_S)
         if wrongs:
             self.broke("S1", f"{act.operation} sends off to {act.host}: {'; '.join(wrongs)}")
+
+    def _counts_wrongful(self, host: Host, *, in_grace: bool) -> None:
+        if not self.claims.iron.machines[host.name].answers:
+            return
+        asked = self.held.said_alive(host.name)
+        knew = "somebody who was asked" if asked else self.knows_better(host)
+        if knew:
+            self.broke("wrongful", f"{host.name} is alive, and known so by {knew}")
+        self.figures.wrongful += bool(knew or in_grace)
 
     def _too_soon(self, track: Track) -> list[str]:
         now, fencing = self._world.now, self.life.rules.fencing
@@ -292,6 +313,9 @@ class Witness:
     def _claims_off(self, told: Record) -> None:
         """S2: by readings, or by a person's word."""
         track = self.tracks[told.operation or ""]
+        dead_since = died_at(self.claims.iron.machines[track.host.name])
+        if track.cause is Cause.AUTOMATIC and not track.proven_off and dead_since is not None:
+            self.figures.proven_after_s.append(self._world.now - dead_since)
         track.proven_off = True
         if "vouched_by" in told.fields:
             self.claims.vouched(track, self.people.vouched_at(track.host.name))

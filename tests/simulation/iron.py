@@ -58,6 +58,7 @@ class Iron:
         self.machines: dict[str, Machine] = {}
         self.devices: dict[str, Device] = {}
         self.lost_routes: dict[tuple[str, str], float] = {}
+        self.reaches_devices: Callable[[str], bool] = lambda _proxy: True
         self._rng = rng
         self._story = story
         self._observer = observer
@@ -137,7 +138,8 @@ class Iron:
         execution.landed = True
         device = execution.device
         route_lost = self.lost_routes.get((execution.proxy, device.address), 0.0) > self.world.now
-        if route_lost or not device.reachable:
+        cut = route_lost or not self.reaches_devices(execution.proxy)
+        if cut or not device.reachable:
             return self._answer(execution, 1, b"", b"Connection timed out")
         if "locked" in device.moods or "password" in device.moods:
             return self._refuse(execution)
@@ -242,19 +244,27 @@ class Iron:
         if boot_s is not None:
             machine.booting = self.world.after(boot_s, lambda: self._booted(machine))
 
-    def hang(self, machine: Machine) -> None:
+    def hang(self, machine: Machine, state: str = "hung") -> None:
         """Its system stands still until power is switched."""
-        self._fall(machine, "hung")
+        self._fall(machine, state)
+
+    def wake(self, machine: Machine) -> None:
+        """Its system goes on."""
+        if machine.powered and machine.state == "hung":
+            self._booted(machine)
 
     def _booted(self, machine: Machine) -> None:
         machine.booting = None
         machine.state = "up"
+        machine.turned_at = self.world.now
         self._story.note("iron", "{} is up", machine.name)
 
     def _fall(self, machine: Machine, state: str) -> None:
         if machine.booting is not None:
             machine.booting.cancel()
             machine.booting = None
+        if machine.state == "up":
+            machine.turned_at = self.world.now
         machine.state = state
         self._story.note("iron", "{} is {}", machine.name, state)
         self.lose_executions(machine.name)

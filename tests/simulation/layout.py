@@ -9,6 +9,7 @@ from random import Random
 from pydantic import SecretStr
 
 from pmwatchd.core.model import (
+    AliveCheck,
     FenceAgent,
     Grace,
     Heartbeat,
@@ -17,10 +18,20 @@ from pmwatchd.core.model import (
     Probe,
     ProbeType,
     Secret,
+    SoftFencing,
     Switches,
 )
 from pmwatchd.core.proxies import complete
-from pmwatchd.core.rules import Fencing, Rules, Safety
+from pmwatchd.core.rules import (
+    Burst,
+    DomainRule,
+    Fencing,
+    KdumpRules,
+    Rules,
+    Safety,
+    StormRules,
+)
+from tests.simulation.chance import source
 from tests.simulation.hardware import Device, Machine, Switch
 from tests.simulation.iron import Iron
 from tests.simulation.outputs import HUSH
@@ -37,7 +48,7 @@ class Layout:
     hosts: dict[str, Host] = field(default_factory=dict)
 
 
-def rules_of(rng: Random) -> Rules:
+def rules_of(rng: Random, seed: int) -> Rules:
     """Rules on a short scale, so that much happens in an hour."""
     return Rules(
         fencing=Fencing(
@@ -55,7 +66,38 @@ def rules_of(rng: Random) -> Rules:
             retry_min_s=10.0,
             retry_max_s=40.0,
         ),
-        safety=Safety(startup_hold_s=rng.choice([15.0, 60.0])),
+        safety=_safety(source(seed, "safety")),
+        kdump=KdumpRules(
+            enabled=True,
+            start_window_s=rng.choice([3.0, 15.0]),
+            quiet_after_s=rng.choice([6.0, 12.0]),
+            ceiling_s=rng.choice([30.0, 60.0]),
+        ),
+    )
+
+
+def _safety(rng: Random) -> Safety:
+    return Safety(
+        automatic=rng.random() > 0.06,
+        startup_hold_s=rng.choice([15.0, 60.0]),
+        max_concurrent=rng.choice([1, 1, 2, 10]),
+        per_hour=rng.choice([3, 60, 60, 60, 60]),
+        loop_limit=rng.choice([2, 3, 3]),
+        loop_window_s=rng.choice([30.0, 120.0, 3600.0]),
+        witnesses=rng.choice([0, 1, 2, 2, 3]),
+        canaries=tuple(
+            Probe(type=ProbeType.TCP, address=f"canary{number}", port=53)
+            for number in range(rng.choice([0, 1, 2, 3, 3]))
+        ),
+        storm=StormRules(
+            domains=(
+                DomainRule(by="fleet", threshold_percent=rng.choice([50.0, 60.0, 75.0])),
+                DomainRule(by="cluster", threshold_percent=rng.choice([50.0, 80.0])),
+                DomainRule(by="label:rack", threshold_percent=rng.choice([40.0, 66.0])),
+            ),
+            cooldown_s=rng.choice([5.0, 15.0, 30.0]),
+            burst=Burst(hosts=rng.choice([1, 2, 3]), within_s=rng.choice([5.0, 15.0])),
+        ),
     )
 
 
@@ -65,17 +107,17 @@ OPTIONS: Mapping[str, Mapping[str, str | Secret]] = {
 }
 
 
-def lay_out(iron: Iron, rng: Random, words: Random) -> Layout:
+def lay_out(iron: Iron, rng: Random, words: Random, seed: int) -> Layout:
     """
     Build the iron of a site, and the inventory that describes it.
 
     Args:
         words: Chooses which agents are given options, some of them unknown to their type.
     """
-    layout = Layout(rules_of(rng))
+    layout = Layout(rules_of(rng, seed))
     for address in ("pdu-a", "pdu-b"):
         _device(iron, rng, address)
-    for number in range(1, rng.randint(3, 5) + 1):
+    for number in range(1, rng.choice([3, 4, 5, 6]) + 1):
         name = f"node{number}"
         machine = iron.machines[name] = Machine(name)
         agents = _agents(iron, rng, machine, rng.choice(SHAPES))
@@ -84,7 +126,33 @@ def lay_out(iron: Iron, rng: Random, words: Random) -> Layout:
     if rng.random() < 0.3:
         iron.machines[ENGINE_HOST] = Machine(ENGINE_HOST, chassis=None)
         layout.hosts[ENGINE_HOST] = _host(rng, ENGINE_HOST, 99, (), engine=True)
+    for name, host in layout.hosts.items():
+        careful = source(seed, "holds", name)
+        layout.hosts[name] = _with_holds(host, careful, automatic=layout.rules.safety.automatic)
     return layout
+
+
+def _with_holds(host: Host, rng: Random, *, automatic: bool) -> Host:
+    """Give a host what others say of it, what it does before it dies, and its place."""
+    power = host.power_management
+    soft = SoftFencing(command="restart it", wait_s=rng.choice([2.0, 8.0]))
+    check = AliveCheck(
+        command=("lease", host.name),
+        through_proxy=rng.random() < 0.3,
+        timeout_s=3.0,
+        hold_on_error=rng.random() < 0.5,
+    )
+    return replace(
+        host,
+        labels={"rack": rng.choice(["r1", "r2"]), "priority": rng.choice(["0", "0", "5"])},
+        automatic=automatic and rng.random() > 0.03,
+        alive_check=check if rng.random() < 0.2 else None,
+        power_management=replace(
+            power,
+            kdump=rng.random() < 0.3,
+            soft_fencing=soft if rng.random() < 0.2 else None,
+        ),
+    )
 
 
 def _with_options(agent: FenceAgent, words: Random) -> FenceAgent:

@@ -7,24 +7,8 @@ does not apply any more is an error, so the list follows the source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """
-    One deliberate bug.
-
-    Attributes:
-        test: What catches it where no seed does.
-    """
-
-    name: str
-    file: str
-    old: str
-    new: str
-    test: str = ""
-
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants_of_holds import HOLDS
 
 MUTANTS = (
     Mutant(
@@ -239,4 +223,5 @@ MUTANTS = (
         "",
         test="tests/core/test_fence.py",
     ),
+    *HOLDS,
 )

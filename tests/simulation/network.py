@@ -25,6 +25,7 @@ from tests.simulation.loop import VirtualLoop
 from tests.simulation.manuals import GARBAGE, TRUNCATED, manual, without_action
 from tests.simulation.moods import Moods
 from tests.simulation.outputs import HUSH
+from tests.simulation.partitions import MANAGER, Partitions
 
 LATE_INTERVALS = 2
 REFUSALS = {
@@ -50,14 +51,20 @@ class Net:
     """
 
     rng: Random
-    here: Moods = field(default_factory=Moods)
+    clock: Callable[[], float]
+    parts: Partitions = field(init=False)
+    here: Moods = field(init=False)
     proxies: dict[str, Moods] = field(default_factory=dict)
     unheard: dict[str, Moods] = field(default_factory=dict)
     old: frozenset[str] = frozenset()
 
+    def __post_init__(self) -> None:
+        self.parts = Partitions(self.clock)
+        self.here = Moods(self.clock)
+
     def proxy(self, name: str) -> Moods:
         """Return the moods of a machine as a proxy."""
-        return self.proxies.setdefault(name, Moods())
+        return self.proxies.setdefault(name, Moods(self.clock))
 
     def host(self, name: str) -> Moods:
         """Return the moods of the way to a host."""
@@ -118,7 +125,8 @@ class Wire:
     async def _connect(self, proxy: Candidate, moods: Moods) -> None:
         await self._life.sleep(0.01)
         machine = self._iron.machines.get(proxy.name)
-        if machine is not None and not machine.answers:
+        dark = machine is not None and not machine.answers
+        if dark or not self._net.parts.reaches(MANAGER, proxy.name):
             await self._life.sleep(3.0)
             raise ProxyError(ProxyResult.UNREACHABLE, "connecting timed out")
         for mood, result in REFUSALS.items():
@@ -163,19 +171,21 @@ class Wire:
         )
         self._life.effect()
         await self._life.pulse()
-        if not cut:
-            try:
-                async with asyncio.timeout_at(started_at + over_s):
-                    completed = await ended
-            except TimeoutError:
-                pass
-            else:
-                self._life.effect()
-                await self._life.pulse()
-                self._delivered(execution, completed)
-                return completed
+        completed = None if cut else await self._end_of(ended, started_at + over_s)
+        if completed is not None and self._net.parts.reaches(MANAGER, proxy):
+            self._life.effect()
+            await self._life.pulse()
+            self._delivered(execution, completed)
+            return completed
         await self._life.sleep(max(0.0, started_at + over_s - self._loop.time()))
         return Completed(exit_code=None, lost=True, took_s=over_s)
+
+    async def _end_of(self, ended: asyncio.Future[Completed], until_at: float) -> Completed | None:
+        try:
+            async with asyncio.timeout_at(until_at):
+                return await ended
+        except TimeoutError:
+            return None
 
 
 @dataclass(slots=True, eq=False)
@@ -275,6 +285,7 @@ class Ears:
             return ProbeResult.LOCAL_FAULT
         machine = self._iron.machines[host.name]
         lost = "cut" in moods or ("lossy" in moods and self._net.rng.random() < 0.5)
+        lost = lost or not self._net.parts.reaches(MANAGER, host.name)
         return ProbeResult.ALIVE if machine.answers and not lost else ProbeResult.SILENT
 
     def _conclude(self, listening: _Listening, result: ProbeResult, began_at: float) -> None:

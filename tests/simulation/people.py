@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
@@ -19,8 +19,9 @@ from pmwatchd.core.events import (
     StatusRequested,
     VouchRequested,
 )
-from pmwatchd.core.model import Action, Outcome
+from pmwatchd.core.model import Action, HoldName, Outcome
 from pmwatchd.core.orders import Accepted, PowerRead, Refused
+from pmwatchd.core.views import HostView
 from tests.simulation.outputs import HUSH
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ KEPT_OFF = Action.OFF, Outcome.DONE
 """An operation that ended so leaves its host in maintenance, by the word of a person."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Promise:
     """Until then a host is left alone; the end of a timed one is also known by the wall clock."""
 
@@ -48,21 +49,49 @@ class People:
     """
 
     def __init__(self, site: Site) -> None:
-        self._site = site
+        self.site = site
         self._kept: dict[str, _Promise] = {}
         self._offs: dict[str, str] = {}
         self._vouched_at: dict[str, float] = {}
         self._words: Counter[str] = Counter()
         self._numbers = count()
         self._ended: dict[str, int] = {}
+        self._pause: _Promise | None = None
+        self._resumed = -1
         self.wants_off: set[str] = set()
 
     def maintains(self, host: str) -> bool:
         """Whether a person was promised that this host is left alone, and has not ended it."""
-        track = self._site.witness.tracks.get(self._offs.get(host, ""))
+        track = self.site.witness.tracks.get(self._offs.get(host, ""))
         kept_off = track is not None and (track.action, track.outcome) == KEPT_OFF
         promise = self._kept.get(host)
-        return kept_off or (promise is not None and self._site.world.now < promise.until_at)
+        return kept_off or (promise is not None and self.site.world.now < promise.until_at)
+
+    def paused(self) -> bool:
+        """Whether a person was promised that nobody is fenced, and has not ended it."""
+        return self._pause is not None and self.site.world.now < self._pause.until_at
+
+    def pause_promised(self, asked: int, until_at: float, expires_at: datetime) -> None:
+        """A pause was answered; unless its end was asked for before that, it holds."""
+        if asked > self._resumed:
+            self._pause = _Promise(until_at, expires_at)
+
+    def pause_ended(self) -> None:
+        """Nothing is promised any more."""
+        self._pause, self._resumed = None, self.number()
+
+    def number(self) -> int:
+        """Number one more question."""
+        return next(self._numbers)
+
+    def budget_is_spent(self, view: HostView) -> bool:
+        """Whether a host waits for the hour to pass, and so many were truly fenced in it."""
+        spent = self.site.witness.held.hourly_spent()
+        return spent and HoldName.BUDGET in {hold.name for hold in view.holds}
+
+    def bring_back(self, host: str) -> None:
+        """Restart what may stay silent for long by the rules."""
+        self.power(host, Action.RESTART)
 
     def may_keep(self, host: str) -> bool:
         """Whether any word that takes a host out of automatic fencing was not refused."""
@@ -74,11 +103,12 @@ class People:
 
     def restarted(self) -> None:
         """A daemon starts: what it keeps of a timed maintenance is its end on the wall clock."""
-        now, wall = self._site.world.now, self._site.calendar.wall()
-        for host, promise in self._kept.items():
+        now, wall = self.site.world.now, self.site.calendar.wall()
+        promises = [*self._kept.values(), *([self._pause] if self._pause else [])]
+        for promise in promises:
             if promise.expires_at is not None:
                 left_s = (promise.expires_at - wall).total_seconds()
-                self._kept[host] = replace(promise, until_at=min(promise.until_at, now + left_s))
+                promise.until_at = min(promise.until_at, now + left_s)
 
     def power(self, host: str, action: Action) -> None:
         """Ask for a power action."""
@@ -94,7 +124,7 @@ class People:
             self.wants_off.add(host)
             self._offs[host] = answer.operation or ""
 
-        self._ask(
+        self.ask(
             f"power {action} {host}",
             lambda number: PowerRequested(request=number, host=host, action=action, by="ann"),
             answered,
@@ -108,9 +138,9 @@ class People:
             if isinstance(answer, Accepted):
                 if answer.operation is not None:
                     self.wants_off.add(host)
-                self._site.witness.life.failed_at.pop(host, None)
+                self.site.witness.life.failed_at.pop(host, None)
 
-        self._ask(
+        self.ask(
             f"power cancel {host}",
             lambda number: CancelRequested(request=number, host=host, by="bob"),
             answered,
@@ -119,8 +149,8 @@ class People:
 
     def maintain(self, host: str, for_s: float | None) -> None:
         """Ask for maintenance."""
-        now, wall = self._site.world.now, self._site.calendar.wall()
-        asked = next(self._numbers)
+        now, wall = self.site.world.now, self.site.calendar.wall()
+        asked = self.number()
         self._words[host] += 1  # one that cannot be journalled is refused, and holds for now
         expires_at = None if for_s is None else wall + timedelta(seconds=for_s)
 
@@ -132,7 +162,7 @@ class People:
             if isinstance(answer, Accepted) or (holds_now and host in self._kept):
                 self._kept[host] = _Promise(now + (for_s or 1e9), expires_at)
 
-        self._ask(
+        self.ask(
             f"maintenance {host} for {for_s}",
             lambda number: MaintenanceRequested(
                 request=number,
@@ -148,8 +178,8 @@ class People:
     def release(self, host: str) -> None:
         """Ask to end a maintenance."""
         self._released(host)
-        self._ended[host] = next(self._numbers)
-        self._ask(
+        self._ended[host] = self.number()
+        self.ask(
             f"maintenance end {host}",
             lambda number: MaintenanceEndRequested(request=number, host=host, by="cid"),
             lambda _answer: None,
@@ -157,16 +187,16 @@ class People:
 
     def vouch(self, host: str) -> None:
         """Say that a host is off, whether it is true or not."""
-        self._vouched_at[host] = self._site.world.now
+        self._vouched_at[host] = self.site.world.now
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, Accepted):
-                track = self._site.witness.tracks.get(answer.operation or "")
+                track = self.site.witness.tracks.get(answer.operation or "")
                 if track is not None and track.action is Action.OFF:
                     self.wants_off.add(host)
                     self._offs[host] = track.id
 
-        self._ask(
+        self.ask(
             f"confirm-off {host}",
             lambda number: VouchRequested(
                 request=number, host=host, by="eve", reason="I pulled the plug"
@@ -177,7 +207,7 @@ class People:
 
     def status(self, host: str) -> None:
         """Ask what the switches read."""
-        self._ask(
+        self.ask(
             f"power status {host}",
             lambda number: StatusRequested(request=number, host=host, by="dan"),
             lambda _answer: None,
@@ -188,16 +218,16 @@ class People:
         self._kept.pop(host, None)
         self._offs.pop(host, None)
 
-    def _ask(
+    def ask(
         self,
         words: str,
         make: Callable[[int], PersonEvent],
-        answered: Callable[[Answer], None],
+        answered: Callable[[Answer], None] = lambda _answer: None,
         *,
         keeps: str | None = None,
     ) -> None:
         """Ask; *keeps* names the host that this takes out of automatic fencing if accepted."""
-        site = self._site
+        site = self.site
         site.story.note("person", "{}", words)
         if site.daemon is None:
             return

@@ -13,17 +13,19 @@ from datetime import timedelta
 from random import Random
 
 from pmwatchd.core.model import Action, Alert, Host
-from tests.simulation import faults
+from tests.simulation import authority, faults
 from tests.simulation.chance import source
 from tests.simulation.daemon import Daemon, Surroundings
 from tests.simulation.disk import Disk
 from tests.simulation.endings import judge
+from tests.simulation.figures import Figures, knows_better
 from tests.simulation.hardware import Machine
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
 from tests.simulation.layout import lay_out
 from tests.simulation.loop import World
 from tests.simulation.network import Net
+from tests.simulation.partitions import DEVICES
 from tests.simulation.people import People
 from tests.simulation.story import Story
 from tests.simulation.truth import Violation
@@ -49,6 +51,7 @@ class Result:
     executions: Counter[str]
     host_s: float
     lives: int
+    figures: Figures = field(default_factory=Figures)
     lines: list[str] = field(default_factory=list)
 
 
@@ -63,13 +66,17 @@ class Site:
         self.disk = Disk()
         self.witness = Witness(self.world, self.disk, self.story)
         self.iron = Iron(self.world, self._random("iron"), self.story, self.witness)
-        self.net = Net(self._random("net"))
-        self.layout = lay_out(self.iron, self._random("layout"), self._random("options"))
+        self.net = Net(self._random("net"), lambda: self.world.now)
+        layout, options = self._random("layout"), self._random("options")
+        self.layout = lay_out(self.iron, layout, options, seed)
+        self.iron.reaches_devices = lambda proxy: self.net.parts.reaches(proxy, DEVICES)
         self.wiring = Wiring(self.iron)
         self.net.old = self._old_machines()
         self.hosts: dict[str, Host] = dict(self.layout.hosts)
         self.people = People(self)
         self.witness.claims.iron, self.witness.people = self.iron, self.people
+        self.witness.held.promises = self.people
+        self.witness.knows_better = lambda host: knows_better(self, host)
         self.daemon: Daemon | None = None
         self.downtime_s = 1.0
         self.kinds: list[str] = []
@@ -102,6 +109,7 @@ class Site:
             executions=self.witness.executions,
             host_s=(self.world.now - began_at) * len(self.layout.hosts),
             lives=self._lives,
+            figures=self.witness.figures,
             lines=self.story.lines,
         )
 
@@ -147,6 +155,7 @@ class Site:
             device.dark = False
             device.wrong = 0
         self.iron.lost_routes.clear()
+        self.net.parts.mend()
         self.wiring.mend()
         self.calendar.wrong = timedelta()
         self.reload(dict(self.layout.hosts))
@@ -169,8 +178,14 @@ class Site:
         for track in self.witness.tracks.values():
             self.witness.outcomes[f"{track.cause} {track.action}: {track.outcome}"] += 1
 
+    def dump_heard(self, host: str) -> None:
+        """A datagram arrives in the name of a host."""
+        if self.daemon is not None and self.daemon.lifeline.alive:
+            self.daemon.dump_heard(host)
+
     def _attend(self, daemon: Daemon) -> None:
         """Let persons do what alerts ask of them."""
+        authority.attend(self)
         for view in daemon.fleet.hosts():
             name = view.host.name
             self.people.status(name)  # which mends alerts about switches that are on

@@ -42,7 +42,8 @@ def _proxy(site: Site, rng: Random) -> str:
     return rng.choice([*sorted(site.iron.machines), "bastion", "engine"])
 
 
-def _for_a_while(site: Site, moods: Moods, mood: str, for_s: float) -> None:
+def for_a_while(site: Site, moods: Moods, mood: str, for_s: float) -> None:
+    """Let something be in a mood for so many seconds."""
     moods.begin(mood)
     site.world.after(for_s, lambda: moods.end(mood))
 
@@ -71,7 +72,7 @@ def reboots(site: Site, rng: Random) -> None:
 def boots_badly(site: Site, rng: Random) -> None:
     machine = _machine(site, rng)
     mood = rng.choice(["slow", "never"])
-    _for_a_while(site, machine.moods, mood, rng.uniform(30.0, 300.0))
+    for_a_while(site, machine.moods, mood, rng.uniform(30.0, 300.0))
 
 
 # heartbeats --------------------------------------------------------------------------------
@@ -79,22 +80,22 @@ def boots_badly(site: Site, rng: Random) -> None:
 
 def beats_lost(site: Site, rng: Random) -> None:
     moods = site.net.host(_machine(site, rng).name)
-    _for_a_while(site, moods, "lossy", rng.uniform(10.0, 120.0))
+    for_a_while(site, moods, "lossy", rng.uniform(10.0, 120.0))
 
 
 def burst(site: Site, rng: Random) -> None:
     moods = site.net.host(_machine(site, rng).name)
-    _for_a_while(site, moods, "cut", rng.uniform(5.0, 90.0))
+    for_a_while(site, moods, "cut", rng.uniform(5.0, 90.0))
 
 
 def all_cut(site: Site, rng: Random) -> None:
     for_s = rng.uniform(5.0, 60.0)
     for name in sorted(site.iron.machines):
-        _for_a_while(site, site.net.host(name), "cut", for_s)
+        for_a_while(site, site.net.host(name), "cut", for_s)
 
 
 def local_fault(site: Site, rng: Random) -> None:
-    _for_a_while(site, site.net.here, "fault", rng.uniform(5.0, 60.0))
+    for_a_while(site, site.net.here, "fault", rng.uniform(5.0, 60.0))
 
 
 # proxies -----------------------------------------------------------------------------------
@@ -103,7 +104,7 @@ def local_fault(site: Site, rng: Random) -> None:
 def proxy_fault(*moods: str) -> Strike:
     def strike(site: Site, rng: Random) -> None:
         proxy = site.net.proxy(_proxy(site, rng))
-        _for_a_while(site, proxy, rng.choice(moods), rng.uniform(5.0, 120.0))
+        for_a_while(site, proxy, rng.choice(moods), rng.uniform(5.0, 120.0))
 
     return strike
 
@@ -119,7 +120,7 @@ def route_lost(site: Site, rng: Random) -> None:
 def device_fault(*moods: str, longest_s: float = 60.0) -> Strike:
     def strike(site: Site, rng: Random) -> None:
         device = _device(site, rng)
-        _for_a_while(site, device.moods, rng.choice(moods), rng.uniform(2.0, longest_s))
+        for_a_while(site, device.moods, rng.choice(moods), rng.uniform(2.0, longest_s))
 
     return strike
 
@@ -164,11 +165,11 @@ def _mended(site: Site) -> None:
 
 
 def disk_fails(site: Site, rng: Random) -> None:
-    _for_a_while(site, site.disk.moods, "fails", rng.uniform(0.5, 60.0))
+    for_a_while(site, site.disk.moods, "fails", rng.uniform(0.5, 60.0))
 
 
 def disk_slow(site: Site, rng: Random) -> None:
-    _for_a_while(site, site.disk.moods, "slow", rng.uniform(0.5, 60.0))
+    for_a_while(site, site.disk.moods, "slow", rng.uniform(0.5, 60.0))
 
 
 # the daemon --------------------------------------------------------------------------------

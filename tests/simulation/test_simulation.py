@@ -10,7 +10,10 @@ import pytest
 
 from tests.simulation.bugs import ROOT, mutated
 from tests.simulation.chunk import run_chunk
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.figures import Figures, percentiles
+from tests.simulation.mutant import Mutant
+from tests.simulation.mutants import MUTANTS
+from tests.simulation.partitions import Partitions
 
 
 def test_a_seed_tells_the_same_story_in_every_process() -> None:
@@ -27,6 +30,36 @@ def test_leaving_a_fault_out_leaves_the_others_where_they_were() -> None:
 
     assert less.kinds == whole.kinds[1:]
     assert all(less.faults[name] == whole.faults[name] for name in less.kinds)
+
+
+def test_dead_hosts_are_fenced_and_no_living_one_is() -> None:
+    total = Figures()
+    for result in run_chunk(range(8)):
+        assert not result.violations
+        total.add(result.figures)
+
+    assert total.proven_after_s
+    assert (total.wrongful, total.unfenced) == (0, 0)
+
+
+def test_a_distribution_is_told_by_its_middle_and_its_long_ends() -> None:
+    assert percentiles([]) == {}
+    assert percentiles([float(value) for value in range(101)]) == {
+        "p50": 50.0,
+        "p90": 90.0,
+        "p99": 99.0,
+    }
+
+
+def test_what_is_parted_reaches_nobody_on_the_other_side_until_it_is_joined() -> None:
+    parts = Partitions(clock=lambda: 0.0)
+    join = parts.cut({"engine"}, {"node1", "node2"})
+
+    assert not parts.reaches("engine", "node1")
+    assert not parts.reaches("node2", "engine")
+    assert parts.reaches("node1", "node2")
+    join()
+    assert parts.reaches("engine", "node1")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -23,6 +23,10 @@ class Believer(Protocol):
         """Whether a person was promised that this host is left alone."""
         ...
 
+    def paused(self) -> bool:
+        """Whether a person was promised that nobody is fenced."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Violation:
@@ -35,7 +39,13 @@ class Violation:
 
 @dataclass(slots=True)
 class Track:
-    """What is known of one operation from its orders."""
+    """
+    What is known of one operation from its orders.
+
+    Attributes:
+        sends_off: An ``off`` was ordered.
+        taken_up_at: When the daemon of now opened it, or continued it.
+    """
 
     id: str
     host: Host
@@ -44,6 +54,8 @@ class Track:
     opened_at: float
     proven_off: bool = False
     restoring: bool = False
+    sends_off: bool = False
+    taken_up_at: float = -1e9
     sent_off: set[Place] = field(default_factory=set)
     wants_on: bool = False
     outcome: Outcome | None = None
