@@ -80,7 +80,10 @@ def _catch(mutant: Mutant, seeds: range, broken: Collection[int]) -> Catch:
         for seed in sorted(broken):
             wanted += ["--skip", str(seed)]
         command = [sys.executable, "-m", "tests.simulation", *wanted]
-        done = _run(command, copy)
+        try:
+            done = _run(command, copy)
+        except subprocess.TimeoutExpired:
+            return Catch(mutant, 1, "ends", f"it does not end within {TIMEOUT_S:g} s")
         missed = done.returncode == 0
         if missed and mutant.test:
             tested = _run([sys.executable, "-m", "pytest", "-q", "-x", mutant.test], copy)
