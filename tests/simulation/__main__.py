@@ -18,6 +18,7 @@ from tests.simulation.shrink import shrink
 from tests.simulation.site import Result, Site
 
 CHUNK = 25
+PROGRESS_EVERY = 1000
 
 
 def main() -> int:
@@ -46,6 +47,16 @@ def _say(words: str) -> None:
     print(words, flush=True)  # noqa: T201 - it is a command
 
 
+def _warn(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)  # noqa: T201 - it is a command
+
+
+def _show_progress(total: _Total, wanted: int, took_s: float) -> None:
+    left_s = took_s / total.seeds * (wanted - total.seeds)
+    broken = len(total.failed)
+    _warn(f"{total.seeds} of {wanted} seeds, {broken} broke a rule, {left_s:.0f} s to go")
+
+
 def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
     if smaller:
         without = shrink(seed, without)
@@ -60,12 +71,17 @@ def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
 def _many(seeds: Sequence[int], asked: argparse.Namespace) -> int:
     began = time.monotonic()
     total = _Total()
-    for result in _results(seeds, asked.jobs, frozenset(asked.without)):
-        total.add(result)
-        if result.violations and not asked.json:
-            _print_violation(result)
-        if result.violations and asked.first:
-            break
+    try:
+        for result in _results(seeds, asked.jobs, frozenset(asked.without)):
+            total.add(result)
+            if result.violations and not asked.json:
+                _print_violation(result)
+            if result.violations and asked.first:
+                break
+            if total.seeds % PROGRESS_EVERY == 0:
+                _show_progress(total, len(seeds), time.monotonic() - began)
+    except KeyboardInterrupt:
+        _warn(f"interrupted after {total.seeds} of {len(seeds)} seeds")
     took_s = time.monotonic() - began
     _say(json.dumps(total.as_dict(took_s)) if asked.json else total.words(took_s))
     return bool(total.failed)

@@ -64,7 +64,7 @@ class World:
             self.turn(until_at)
 
 
-SPINS_MAX = 100_000
+SPINS_MAX = 500
 """A process that turns so often at one instant will never do anything else."""
 
 
