@@ -117,6 +117,8 @@ class AbortedDisk:
         """End the daemon, repair the file system and mount it again."""
         daemon.kill()
         self.close()
+        # The kernel lets go of the image a moment later; mounted before that it is as it was.
+        eventually(lambda: not self._is_attached(), within_s=20, what="the loop device is free")
         subprocess.run(["fsck.ext4", "-f", "-y", self._image], check=False, capture_output=True)
         _mount("-o", "loop", self._image, self.mount)
 
