@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,9 +29,11 @@ class Catch:
     what: str = ""
 
 
-def hunt(seeds: range, jobs: int) -> list[Catch]:
+def hunt(seeds: range, jobs: int) -> Iterator[Catch]:
     """
     Try all deliberate bugs; seeds in which the source breaks a rule by itself catch nothing.
+
+    Yields what became of each, in the order of the list, as soon as it is known.
 
     Raises:
         ValueError: A bug does not apply to the source any more.
@@ -40,7 +42,7 @@ def hunt(seeds: range, jobs: int) -> list[Catch]:
         mutated(mutant)
     broken = {result.seed for result in run_chunk(seeds) if result.violations}
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda mutant: _catch(mutant, seeds, broken), MUTANTS))
+        yield from pool.map(lambda mutant: _catch(mutant, seeds, broken), MUTANTS)
 
 
 def mutated(mutant: Mutant) -> str:
