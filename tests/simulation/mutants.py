@@ -86,6 +86,7 @@ MUTANTS = (
         "devices.py",
         "switch.held_until = max(switch.held_until, until_at)",
         "switch.held_until = min(switch.held_until, until_at)",
+        test="tests/test_devices.py",
     ),
     Mutant(
         "a restart forgets open operations",
