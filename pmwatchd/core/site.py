@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pmwatchd.core import proxies
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Host, Rules
+from pmwatchd.core.model import Alert, FenceAction, Host, Rules
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
 from pmwatchd.core.views import RaisedAlert
@@ -79,6 +79,18 @@ class Site:
             target, order.agent, neighbours, self.rules, now, without=order.without
         )
         return replace(order, chain=found, limits=self.rules.fencing.limits(order.action))
+
+    def read_power(self, host: Host, question: str, now: float) -> None:
+        """Order one reading of every agent, for a question that is no operation."""
+        for agent in host.power_management.agents:
+            order = RunAgent(
+                host=host.name,
+                operation=question,
+                turn=0,
+                agent=agent,
+                action=FenceAction.STATUS,
+            )
+            self.orders.append(self.complete(order, host, now))
 
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""
