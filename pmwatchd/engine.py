@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 
 from pmwatchd.core.events import (
     AgentReplied,
+    CanaryHeard,
     DeadlineReached,
+    DumpHeard,
     Event,
     HeartbeatsHeard,
     InventoryLoaded,
@@ -179,7 +181,9 @@ class Engine:
         timer.cancel()
         self._arrived.clear()
         events, self._inbox = self._inbox, []
-        events = _answers_first(events)
+        # What lies in the inbox already is heard before anything that it may stop; answers not
+        # across a change of the inventory, or it would be lost, or count for another address.
+        events.sort(key=lambda event: not isinstance(event, _HEARD_FIRST))
         self._looked_at = self._clock.now()
         # since the last look, not since this wait began: a pause likes to hit the commit
         self._lag_s = max(0.0, self._looked_at - looked_at - PASS_EVERY_S)
@@ -353,23 +357,6 @@ class Engine:
         )
 
 
-def _answers_first(events: list[Event | Record]) -> list[Event | Record]:
-    """
-    Hear an answer that lies in the inbox before anything that it may stop.
-
-    But not across a change of the inventory: an answer of a new host is not
-    lost, and none of an old definition counts for a new one.
-    """
-    loads = itertools.accumulate(isinstance(event, InventoryLoaded) for event in events)
-    first = (InventoryLoaded, HeartbeatsHeard)
-    ranked = [
-        (load, not isinstance(event, first), event)
-        for load, event in zip(loads, events, strict=True)
-    ]
-    ranked.sort(key=lambda one: one[:2])
-    return [event for *_, event in ranked]
-
-
 def _without(entries: Sequence[Entry], unopened: frozenset[str]) -> list[Entry]:
     """Leave out the story of operations that never came to be."""
     return [entry for entry in entries if _operation_of(entry) not in unopened]
@@ -399,4 +386,5 @@ def _not_sent(order: RunAgent) -> AgentReplied:
     )
 
 
+_HEARD_FIRST = (InventoryLoaded, HeartbeatsHeard, CanaryHeard, DumpHeard)
 _DURABLE = (Record, SaveOperation, SaveHost, SaveSite)

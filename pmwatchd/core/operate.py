@@ -55,10 +55,8 @@ def fence_step(site: Site, machine: Machine, event: FenceEvent, now: float) -> N
 
 def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> None:
     """Continue an operation that a former start left open."""
-    operation = resume.resume(saved, machine.host, now)
-    machine.operation = operation
+    operation = _recall(machine, saved, now)
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
-    machine.missing |= resume.unknown(saved, machine.host)
     if operation.restoring is not None:
         _tell_partial(site, machine, operation, now)
     for device, for_s in resume.outstanding(saved):
@@ -71,10 +69,15 @@ def abandon(
     site: Site, machine: Machine, saved: SaveOperation, word: Cancelled, now: float
 ) -> None:
     """End an operation that a former start left open and no agent can carry on."""
-    operation = resume.resume(saved, machine.host, now)
-    machine.operation = operation
-    machine.missing |= resume.unknown(saved, machine.host)
+    operation = _recall(machine, saved, now)
     _move(site, machine, fence.abandon(operation, word, now), now)
+
+
+def _recall(machine: Machine, saved: SaveOperation, now: float) -> Operation:
+    """Give a machine its operation back; what no agent of now switches stays in mind."""
+    operation = machine.operation = resume.resume(saved, machine.host, now)
+    machine.missing |= resume.unknown(saved, machine.host)
+    return operation
 
 
 def _where(operation: Operation) -> str:

@@ -13,8 +13,7 @@ from pmwatchd.core import operate, soft, tell, upkeep, verdict
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Check, Machine
-from pmwatchd.core.model import Action, Cause, FenceAction, PowerStatus
-from pmwatchd.core.orders import RunAgent
+from pmwatchd.core.model import Action, Cause, PowerStatus
 from pmwatchd.core.site import Site
 
 BOOT_PAUSE_S = 10.0
@@ -45,15 +44,7 @@ def attend(site: Site, machine: Machine, now: float) -> None:
     machine.check = Check(
         id=f"check_{site.checks}", host=machine.host, waiting={agent.name for agent in agents}
     )
-    for agent in agents:
-        order = RunAgent(
-            host=machine.name,
-            operation=machine.check.id,
-            turn=0,
-            agent=agent,
-            action=FenceAction.STATUS,
-        )
-        site.orders.append(site.complete(order, machine.host, now))
+    site.read_power(machine.host, machine.check.id, now)
 
 
 def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> None:

@@ -26,7 +26,6 @@ from pmwatchd.core.model import (
     Action,
     Alert,
     Cause,
-    FenceAction,
     Host,
     PowerStatus,
     ProbeResult,
@@ -38,7 +37,6 @@ from pmwatchd.core.orders import (
     PowerRead,
     ProbeHost,
     Refused,
-    RunAgent,
     SaveOperation,
 )
 from pmwatchd.core.site import Site
@@ -201,15 +199,7 @@ def ask(
     )
     if vouch is not None:
         site.orders.append(ProbeHost(host=machine.host, operation=query.id, turn=0))
-    for agent in agents:
-        order = RunAgent(
-            host=machine.name,
-            operation=query.id,
-            turn=0,
-            agent=agent,
-            action=FenceAction.STATUS,
-        )
-        site.orders.append(site.complete(order, machine.host, now))
+    site.read_power(machine.host, query.id, now)
     return query
 
 

@@ -149,6 +149,18 @@ class Site:
         )
         return proxies.chain(target, agent, neighbours, self.rules, now, without=without)
 
+    def read_power(self, host: Host, question: str, now: float) -> None:
+        """Order one reading of every agent, for a question that is no operation."""
+        for agent in host.power_management.agents:
+            order = RunAgent(
+                host=host.name,
+                operation=question,
+                turn=0,
+                agent=agent,
+                action=FenceAction.STATUS,
+            )
+            self.orders.append(self.complete(order, host, now))
+
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""
         for agent in host.power_management.agents:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.kit.daemon import Daemon
 from tests.kit.parts import program
+from tests.kit.waiting import eventually
 
 _SIZE = 16 * 1024 * 1024
 
@@ -117,8 +118,20 @@ class AbortedDisk:
         """End the daemon, repair the file system and mount it again."""
         daemon.kill()
         self.close()
+        # The kernel lets go of the image a moment later; mounted before that it is as it was.
+        eventually(lambda: not self._is_attached(), within_s=20, what="the loop device is free")
         subprocess.run(["fsck.ext4", "-f", "-y", self._image], check=False, capture_output=True)
         _mount("-o", "loop", self._image, self.mount)
+
+    def _is_attached(self) -> bool:
+        for backing in Path("/sys/block").glob("loop*/loop/backing_file"):
+            try:
+                attached = Path(backing.read_text(encoding="utf-8").strip())
+            except OSError:  # detached just now
+                continue
+            if attached == self._image:
+                return True
+        return False
 
     def close(self) -> None:
         subprocess.run(["umount", self.mount], check=True)

@@ -15,10 +15,12 @@ from dataclasses import asdict
 from tests.simulation.bugs import hunt
 from tests.simulation.chunk import run_chunk
 from tests.simulation.figures import Figures, percentiles
+from tests.simulation.mutants import MUTANTS
 from tests.simulation.shrink import shrink
 from tests.simulation.site import Result, Site
 
 CHUNK = 25
+PROGRESS_EVERY = 1000
 
 
 def main() -> int:
@@ -47,6 +49,16 @@ def _say(words: str) -> None:
     print(words, flush=True)  # noqa: T201 - it is a command
 
 
+def _warn(words: str) -> None:
+    print(words, file=sys.stderr, flush=True)  # noqa: T201 - it is a command
+
+
+def _show_progress(total: _Total, wanted: int, took_s: float) -> None:
+    left_s = took_s / total.seeds * (wanted - total.seeds)
+    broken = len(total.failed)
+    _warn(f"{total.seeds} of {wanted} seeds, {broken} broke a rule, {left_s:.0f} s to go")
+
+
 def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
     if smaller:
         without = shrink(seed, without)
@@ -61,12 +73,17 @@ def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
 def _many(seeds: Sequence[int], asked: argparse.Namespace) -> int:
     began = time.monotonic()
     total = _Total()
-    for result in _results(seeds, asked.jobs, frozenset(asked.without)):
-        total.add(result)
-        if result.violations and not asked.json:
-            _print_violation(result)
-        if result.violations and asked.first:
-            break
+    try:
+        for result in _results(seeds, asked.jobs, frozenset(asked.without)):
+            total.add(result)
+            if result.violations and not asked.json:
+                _print_violation(result)
+            if result.violations and asked.first:
+                break
+            if total.seeds % PROGRESS_EVERY == 0:
+                _show_progress(total, len(seeds), time.monotonic() - began)
+    except KeyboardInterrupt:
+        _warn(f"interrupted after {total.seeds} of {len(seeds)} seeds")
     took_s = time.monotonic() - began
     _say(json.dumps(total.as_dict(took_s)) if asked.json else total.words(took_s))
     return bool(total.failed)
@@ -83,13 +100,13 @@ def _results(seeds: Sequence[int], jobs: int, without: frozenset[str]) -> Iterat
 
 
 def _bugs(seeds: range, jobs: int) -> int:
-    catches = hunt(seeds, jobs)
-    width = max(len(catch.mutant.name) for catch in catches)
-    for catch in catches:
+    width = max(len(mutant.name) for mutant in MUTANTS)
+    missed = 0
+    for catch in hunt(seeds, jobs):
         caught = f"{catch.rule} (after {catch.seeds} seeds): {catch.what}"
         _say(f"{catch.mutant.name:{width}}  {caught if catch.rule else 'NOT CAUGHT'}")
-    missed = [catch for catch in catches if catch.rule in {"", "does not run"}]
-    _say(f"{len(catches) - len(missed)} of {len(catches)} deliberate bugs were caught")
+        missed += catch.rule in {"", "does not run"}
+    _say(f"{len(MUTANTS) - missed} of {len(MUTANTS)} deliberate bugs were caught")
     return bool(missed)
 
 

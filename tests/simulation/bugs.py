@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,9 +30,11 @@ class Catch:
     what: str = ""
 
 
-def hunt(seeds: range, jobs: int) -> list[Catch]:
+def hunt(seeds: range, jobs: int) -> Iterator[Catch]:
     """
     Try all deliberate bugs; seeds in which the source breaks a rule by itself catch nothing.
+
+    Yields what became of each, in the order of the list, as soon as it is known.
 
     Raises:
         ValueError: A bug does not apply to the source any more.
@@ -41,7 +43,7 @@ def hunt(seeds: range, jobs: int) -> list[Catch]:
         mutated(mutant)
     broken = {result.seed for result in run_chunk(seeds) if result.violations}
     with ThreadPoolExecutor(jobs) as pool:
-        return list(pool.map(lambda mutant: _catch(mutant, seeds, broken), MUTANTS))
+        yield from pool.map(lambda mutant: _catch(mutant, seeds, broken), MUTANTS)
 
 
 def mutated(mutant: Mutant) -> str:
@@ -81,7 +83,10 @@ def _catch(mutant: Mutant, seeds: range, broken: Collection[int]) -> Catch:
         for seed in sorted(broken):
             wanted += ["--skip", str(seed)]
         command = [sys.executable, "-m", "tests.simulation", *wanted]
-        done = _run(command, copy)
+        try:
+            done = _run(command, copy)
+        except subprocess.TimeoutExpired:
+            return Catch(mutant, 1, "ends", f"it does not end within {TIMEOUT_S:g} s")
         missed = done.returncode == 0
         if missed and mutant.test:
             tested = _run([sys.executable, "-m", "pytest", "-q", "-x", mutant.test], copy)

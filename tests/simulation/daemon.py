@@ -36,7 +36,7 @@ from tests.simulation.inquiries import Canaries, Inquiries
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
-from tests.simulation.loop import VirtualLoop, World
+from tests.simulation.loop import SpinError, VirtualLoop, World
 from tests.simulation.network import Ears, Net, Wire
 from tests.simulation.story import Story
 from tests.simulation.wallclock import Calendar
@@ -168,7 +168,10 @@ class Daemon:
         asyncio.set_event_loop(loop)
         self._running = loop.create_task(self._live(), name="daemon")
         self._running.add_done_callback(lambda _task: loop.stop())
-        loop.run_forever()
+        try:
+            loop.run_forever()
+        except SpinError as spin:
+            self.bugs.append(str(spin))
         if self._running.done() and not self._running.cancelled():
             error = self._running.exception()
             if error is not None:

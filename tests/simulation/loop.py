@@ -64,15 +64,35 @@ class World:
             self.turn(until_at)
 
 
+SPINS_MAX = 500
+"""A process that turns so often at one instant will never do anything else."""
+
+
+class SpinError(RuntimeError):
+    """The process turns and turns, and time does not pass."""
+
+
 class _Jump(selectors.SelectSelector):
     """Where a real loop would wait for sockets, the world turns."""
 
     def __init__(self, world: World) -> None:
         super().__init__()
         self._world = world
+        self._turned_at = -math.inf
+        self._turns = 0
         self.frozen = False
 
+    def _count(self) -> None:
+        """Notice a spin."""
+        if self._world.now > self._turned_at:
+            self._turned_at, self._turns = self._world.now, 0
+        self._turns += 1
+        if self._turns > SPINS_MAX:
+            self._turns = 0
+            raise SpinError(f"it spins at {self._world.now:.2f}")
+
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self._count()
         if self.frozen or (timeout is not None and timeout <= 0):
             return []
         world = self._world

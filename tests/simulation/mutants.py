@@ -70,6 +70,7 @@ MUTANTS = (
         "devices.py",
         "switch.held_until = max(switch.held_until, until_at)",
         "switch.held_until = min(switch.held_until, until_at)",
+        test="tests/test_devices.py",
     ),
     Mutant(
         "a restart forgets open operations",
@@ -198,8 +199,8 @@ MUTANTS = (
     Mutant(
         "an answer is heard across a change of the inventory",
         "engine.py",
-        "ranked.sort(key=lambda one: one[:2])",
-        "ranked.sort(key=lambda one: not isinstance(one[2], HeartbeatsHeard))",
+        "_HEARD_FIRST = (InventoryLoaded, HeartbeatsHeard)",
+        "_HEARD_FIRST = (HeartbeatsHeard,)",
         test="tests/test_engine.py",
     ),
     Mutant(

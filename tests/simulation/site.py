@@ -32,7 +32,9 @@ from tests.simulation.truth import Violation
 from tests.simulation.wallclock import Calendar
 from tests.simulation.wiring import Wiring
 
-STORM_S = 200.0
+STORM_S = 40.0, 260.0
+"""Shortest and longest time of faults; short ones find what goes wrong at a start."""
+
 CALM_S = 900.0
 """After the storm all is well for so long at most; a site that is well earlier ends its run."""
 
@@ -93,8 +95,9 @@ class Site:
             machine.boot_s = lambda m=machine: _boot_s(m, boots)  # type: ignore[misc]
         self.disk.slow_s = lambda: self._slow.expovariate(1.0) if "slow" in self.disk.moods else 0.0
         self._describe()
-        faults.plan(self, self.seed, STORM_S, self._without)
-        self.world.after(STORM_S, self._heal)
+        storm_s = self._random("storm").uniform(*STORM_S)
+        faults.plan(self, self.seed, storm_s, self._without)
+        self.world.after(storm_s, self._heal)
         began_at = self.world.now
         while not self._over:
             self._live()
