@@ -185,6 +185,7 @@ class SafetySettings(Section):
     per_hour: Annotated[int, Field(ge=1, le=100_000), BeforeValidator(no_flag)] = 60
     loop_limit: Count = 3
     loop_window: Annotated[float, durations.within("1s", "30d")] = 3600.0
+    inspect_every: Annotated[float, durations.within("0s", "30d")] = 6 * 3600.0
     witnesses: Annotated[int, Field(ge=0, le=20), BeforeValidator(no_flag)] = 2
     canaries: Annotated[tuple[CanaryModel, ...], AfterValidator(_canaries)] = ()
     poweron_spacing: SpacingSettings = SpacingSettings()
@@ -200,6 +201,7 @@ class SafetySettings(Section):
             per_hour=self.per_hour,
             loop_limit=self.loop_limit,
             loop_window_s=self.loop_window,
+            inspect_every_s=self.inspect_every,
             witnesses=self.witnesses,
             canaries=tuple(probe_of(canary, canary.address) for canary in self.canaries),
             poweron_spacing=rules.Spacing(

@@ -15,6 +15,7 @@ from typing import assert_never
 
 from pmwatchd.core import (
     consult,
+    inspection,
     judgement,
     operate,
     pause,
@@ -146,6 +147,8 @@ class Fleet:
         """End a pass: everything that came with it was taken in."""
         site = self._site
         self._answer_queries(now)
+        for name in inspection.turns(site, self._machines, now):
+            self._due_at[name] = now
         sitewatch.attend(site, now)
         for name in sorted(name for name, at in self._due_at.items() if at <= now):
             self._settle(self._machines[name], now)
@@ -220,6 +223,8 @@ class Fleet:
                 treatment.overheard(self._site, machine, event, query.host, now)
         elif machine and machine.operation and machine.operation.id == event.operation:
             treatment.probed(self._site, machine, event, now)
+        elif machine:
+            inspection.probed(self._site, machine, event, now)
         if machine is not None:
             self._settle(machine, now)
 
@@ -295,9 +300,11 @@ class Fleet:
         """Take in one host of an inventory; return its machine if that is new or changed."""
         machine = self._machines.get(host.name)
         if machine is None:
+            self._site.rounds.add(host.name)
             return self._add(host, now)
         if machine.host == host and not machine.gone:
             return None
+        self._site.rounds.add(host.name)
         if machine.gone:  # nobody listened to it meanwhile
             machine.watch = watching.unheard(host, machine.watch, now)
         machine.host, machine.gone = host, False
@@ -356,6 +363,7 @@ class Fleet:
             self._memories[machine.name] = machine.saved
         del self._machines[machine.name]
         self._site.census.forget(machine.name)
+        self._site.rounds.forget(machine.name)
         self._site.answering.discard(machine.name)
         self._site.fencing.discard(machine.name)
         self._site.wanting.pop(machine.name, None)

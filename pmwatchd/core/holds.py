@@ -30,7 +30,7 @@ class Circumstances:
         operation: Id of another operation of this host, if one runs.
         quiet_until: No new operation before, because the last one proved an off.
         retry_at: No new operation before, because the last one failed.
-        miswired: Its agents read off while it answered.
+        miswired: Why its agents are thought to switch another machine, or "".
         parked: How often it was fenced in a short time, or 0 when it is not parked.
     """
 
@@ -42,7 +42,7 @@ class Circumstances:
     operation: str | None = None
     quiet_until: float | None = None
     retry_at: float | None = None
-    miswired: bool = False
+    miswired: str = ""
     parked: int = 0
 
 
@@ -87,8 +87,7 @@ def _applying(about: Circumstances, now: float) -> Iterator[Verdict]:
         reason = f"it was fenced {about.parked} times in a short time: a person must look at it"
         yield Verdict(HoldName.PARKED, reason)
     if about.miswired:
-        reason = "its agents read off while it answered: they switch another machine"
-        yield Verdict(HoldName.MISWIRED, reason)
+        yield Verdict(HoldName.MISWIRED, about.miswired)
     if about.host.engine:
         yield Verdict(HoldName.SELF, "this daemon runs on the host")
     if not about.journal_writable:

@@ -54,6 +54,26 @@ class Check:
 
 
 @dataclass(slots=True, kw_only=True)
+class Wiring:
+    """
+    What was read of a host's agents while it answered; see :mod:`pmwatchd.core.inspection`.
+
+    Attributes:
+        due: They are to be read now.
+        suspect: Outlets that read off once.
+        accused: Outlets that read off twice; whether the host answers now is being asked.
+        asked: Id of that question.
+        off: Outlets that read off twice while the host answered.
+    """
+
+    due: bool = False
+    suspect: frozenset[str] = frozenset()
+    accused: frozenset[str] = frozenset()
+    asked: str = ""
+    off: frozenset[str] = frozenset()
+
+
+@dataclass(slots=True, kw_only=True)
 class Machine:
     """
     A host and its state.
@@ -65,7 +85,8 @@ class Machine:
         missing: Outlets that were switched off and not proven on again.
         doubtful: Outlets that were sent off in vain and may yet go off, late.
         doubt_until: How long that is thought possible.
-        miswired: The wiring with which it answered though its agents read off; "": none.
+        miswired: The wiring with which it answered after an off was proven; "": none.
+        wiring: What is read of its agents while it answers.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
         inquiry: What others were asked about this silence, and said.
@@ -97,6 +118,7 @@ class Machine:
     doubtful: frozenset[str] = frozenset()
     doubt_until: float = 0.0
     miswired: str = ""
+    wiring: Wiring = field(default_factory=Wiring)
     check: Check | None = None
     check_at: float | None = None
     check_pause_s: float = 0.0
@@ -131,6 +153,16 @@ class Machine:
     def ownerless(self) -> frozenset[str]:
         """What is missing and no agent of now switches."""
         return self.missing - self.host.outlets(self.missing_agents)
+
+    @property
+    def wired_elsewhere(self) -> str:
+        """Why its agents are thought to switch another machine, or ""."""
+        if self.miswired and self.miswired == self.host.wiring:
+            return "its agents read off while it answered: they switch another machine"
+        if self.wiring.off:
+            names = ", ".join(sorted(self.host.named(self.wiring.off)))
+            return f"read off twice while it answered: {names}; wired to another machine?"
+        return ""
 
     @property
     def silent(self) -> bool:
@@ -186,7 +218,7 @@ class Machine:
             operation=running.id if running and person else None,
             quiet_until=self.quiet_until,
             retry_at=self.retry_at,
-            miswired=bool(self.miswired) and self.miswired == self.host.wiring,
+            miswired=self.wired_elsewhere,
             parked=self.fenced if self.parked else 0,
         )
 
@@ -208,6 +240,7 @@ class Machine:
             # A restart has no time to lose with doubts: what may go off late is read on first.
             missing=tuple(sorted(self.missing | self.doubtful)),
             miswired=self.miswired,
+            reads_off=tuple(sorted(self.wiring.off)),
             maintenance=keeper is not None,
             maintenance_by=keeper.by if keeper else "",
             maintenance_reason=keeper.reason if keeper else "",
@@ -284,6 +317,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         left_off=memory.left_off,
         missing=frozenset(memory.missing),
         miswired=memory.miswired,
+        wiring=Wiring(off=frozenset(memory.reads_off)),
         fenced=memory.fenced,
         parked=memory.parked,
         soft_fenced=memory.soft_fenced,

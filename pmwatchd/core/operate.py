@@ -165,7 +165,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
         machine.quiet_until = now + fencing.quiet_time_s
     seen_off = operation.proven_off_at is not None and operation.vouched is None
     if seen_off and not operation.miswired:
-        machine.miswired = ""  # proven off, and nobody answered: it is the right machine
+        # proven off, and nobody answered: it is the right machine
+        machine.miswired, machine.wiring.off = "", frozenset()
     _remember_missing(machine, operation, fencing, now)
     if operation.proven_off_at is not None and operation.cause is Cause.AUTOMATIC:
         _count_loop(site, machine, now)

@@ -94,7 +94,8 @@ class SaveHost:
         missing: Outlets (:attr:`pmwatchd.core.model.FenceAgent.outlet`) that were switched
             off and not proven on again.
         miswired: The agents, as :attr:`~pmwatchd.core.model.Host.wiring` names them,
-            that read off while the host answered; "" for none.
+            after whose proven off the host answered; "" for none.
+        reads_off: Outlets that read off, twice, while the host answered.
         expires_at: End of its maintenance as wall-clock time.
         kept_off: Its maintenance keeps a person's off, and only a person's word ends it.
         fenced: Operations that proved it off since it was last up for an unbroken loop window.
@@ -110,6 +111,7 @@ class SaveHost:
     left_off: bool = False
     missing: tuple[str, ...] = ()
     miswired: str = ""
+    reads_off: tuple[str, ...] = ()
     maintenance: bool = False
     maintenance_by: str = ""
     maintenance_reason: str = ""

@@ -1,15 +1,16 @@
 """
 Is the power still there?
 
-While a host boots its power is read every 10 s, and while an agent that was
-switched off is not proven on again, now and then.  What reads off twice gets
-``on`` again; what reads on is not missing any more.  Nothing is read while an
+While a host boots its power is read every 10 s, while an agent that was
+switched off is not proven on again, now and then, and before and while it
+answers, when others want to know.  What reads off twice gets ``on`` again;
+what reads on is not missing any more.  Nothing is read while an
 operation runs, which reads for itself, or in a maintenance.
 """
 
 from __future__ import annotations
 
-from pmwatchd.core import operate, soft, tell, upkeep, verdict
+from pmwatchd.core import inspection, operate, soft, tell, upkeep, verdict
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Check, Machine
@@ -44,7 +45,8 @@ def attend(site: Site, machine: Machine, now: float) -> None:
     machine.check = Check(
         id=f"check_{site.checks}", host=machine.host, waiting={agent.name for agent in agents}
     )
-    site.read_power(machine.host, machine.check.id, now)
+    paths = None if _needed(machine) else inspection.PATHS
+    site.read_power(machine.host, machine.check.id, now, paths=paths)
 
 
 def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> None:
@@ -74,6 +76,7 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     machine.missing |= check.host.outlets(off) & machine.doubtful
     if now >= machine.doubt_until:
         machine.doubtful = frozenset()
+    inspection.judge(site, machine, check, now)
     upkeep.mended(site, machine, now)
     booting = isinstance(machine.watch, watching.Booting)
     dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
@@ -96,6 +99,11 @@ def _wanted(machine: Machine) -> bool:
         return False
     if not machine.host.groups or not machine.host.power_management.enabled:
         return False
+    return _needed(machine) or inspection.wanted(machine)
+
+
+def _needed(machine: Machine) -> bool:
+    """Whether something is to be done if it reads off."""
     return isinstance(machine.watch, watching.Booting) or bool(
         machine.missing_agents or machine.doubtful or machine.soft_reading
     )

@@ -102,6 +102,7 @@ class Safety:
         automatic: The main file's word for all hosts; each host has its own, which counts.
         loop_limit: Operations with proven off until a host is parked.
         loop_window_s: Unbroken *up* for so long ends the count.
+        inspect_every_s: While a host answers its agents are read once in so long; 0: never.
         witnesses: How many proxies are asked whether they reach the suspect.
         canaries: Addresses that answer unless our own place in the network is ill.
     """
@@ -112,6 +113,7 @@ class Safety:
     per_hour: int = 60
     loop_limit: int = 3
     loop_window_s: float = 3600.0
+    inspect_every_s: float = 6 * 3600.0
     witnesses: int = 2
     canaries: tuple[Probe, ...] = ()
     poweron_spacing: Spacing = field(default_factory=Spacing)

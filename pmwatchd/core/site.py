@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pmwatchd.core import budget, proxies, storm
+from pmwatchd.core import budget, proxies, rounds, storm
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Alert, Candidate, FenceAction, FenceAgent, Host
@@ -61,6 +61,7 @@ class Site:
         storms: Domains in a storm, as of this pass.
         ill: Why the daemon does not trust itself, and since when.
         mute: When a witness could not be asked last.
+        rounds: Whose agents are read next while it answers.
         powered: When a host of a domain was, or will be, powered on last, and which.
         due_at: When something of the whole site is to be looked at again.
         orders: What this pass has ordered so far.
@@ -84,6 +85,7 @@ class Site:
     pause: Suspension | None = None
     override: Suspension | None = None
     mute: dict[str, float] = field(default_factory=dict)
+    rounds: rounds.Rounds = field(default_factory=rounds.Rounds)
     powered: dict[storm.Domain, tuple[float, str]] = field(default_factory=dict)
     due_at: float | None = None
     paths: proxies.PathMemory = field(default_factory=proxies.PathMemory)
@@ -149,8 +151,10 @@ class Site:
         )
         return proxies.chain(target, agent, neighbours, self.rules, now, without=without)
 
-    def read_power(self, host: Host, question: str, now: float) -> None:
-        """Order one reading of every agent, for a question that is no operation."""
+    def read_power(
+        self, host: Host, question: str, now: float, *, paths: int | None = None
+    ) -> None:
+        """Order one reading of every agent, by so many proxies, for what is no operation."""
         for agent in host.power_management.agents:
             order = RunAgent(
                 host=host.name,
@@ -159,7 +163,8 @@ class Site:
                 agent=agent,
                 action=FenceAction.STATUS,
             )
-            self.orders.append(self.complete(order, host, now))
+            completed = self.complete(order, host, now)
+            self.orders.append(replace(completed, chain=completed.chain[:paths]))
 
     def learn(self, host: Host, event: AgentReplied, now: float) -> None:
         """Remember which proxies reached the device of an agent."""

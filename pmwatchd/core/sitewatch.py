@@ -87,6 +87,8 @@ def _due_at(site: Site, now: float) -> float | None:
         if word is not None
         for at in (word.until_at, *([] if word.announced else [word.announce_at]))
     ]
+    if site.rounds.due_at is not None:
+        instants.append(site.rounds.due_at)
     if site.ill or site.storms or site.census.troubled:
         instants.append(now + LOOK_EVERY_S)
     return min(instants, default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pmwatchd.core import watch as watching
-from pmwatchd.core.machine import Machine, Maintenance
+from pmwatchd.core.machine import Machine, Maintenance, Wiring
 from pmwatchd.core.model import Alert
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import RaisedAlert
@@ -107,6 +107,8 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
         machine.watch = watching.Unknown(now)
     machine.watch = watching.redefined(machine.host, machine.watch, now)
     machine.check, machine.off_readings = None, 0  # its readings were of other agents
+    kept = machine.host.outlets(machine.host.named(machine.wiring.off))
+    machine.wiring = Wiring(off=kept)
     protect(site, machine, now)
     mended(site, machine, now)
 
@@ -124,9 +126,9 @@ def mended(site: Site, machine: Machine, now: float) -> None:
     restoring = running and running.restoring and running.outcome is None
     if not machine.missing and not restoring:
         clear(site, machine, Alert.PARTIAL_OFF)
-    if machine.miswired and machine.miswired == machine.host.wiring:
-        reason = "its agents read off while it answered: they switch another machine"
-        alert(site, machine, Alert.MISWIRED, reason, now)
-    else:
+    if machine.miswired != machine.host.wiring:
         machine.miswired = ""
+    if machine.wired_elsewhere:
+        alert(site, machine, Alert.MISWIRED, machine.wired_elsewhere, now)
+    else:
         clear(site, machine, Alert.MISWIRED)

@@ -79,7 +79,11 @@ FENCING = Fencing(
 )
 CANARY = Probe(type=ProbeType.TCP, address="10.0.255.1", port=53)
 SAFETY = Safety(
-    startup_hold_s=0.0, canaries=(CANARY,), loop_limit=1000, storm=StormRules(domains=())
+    startup_hold_s=0.0,
+    canaries=(CANARY,),
+    loop_limit=1000,
+    storm=StormRules(domains=()),
+    inspect_every_s=0.0,
 )
 RULES = Rules(fencing=FENCING, safety=SAFETY)
 

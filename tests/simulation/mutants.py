@@ -199,8 +199,8 @@ MUTANTS = (
     Mutant(
         "an answer is heard across a change of the inventory",
         "engine.py",
-        "_HEARD_FIRST = (InventoryLoaded, HeartbeatsHeard)",
-        "_HEARD_FIRST = (HeartbeatsHeard,)",
+        "_HEARD_FIRST = (InventoryLoaded, HeartbeatsHeard, CanaryHeard, DumpHeard)",
+        "_HEARD_FIRST = (HeartbeatsHeard, CanaryHeard, DumpHeard)",
         test="tests/test_engine.py",
     ),
     Mutant(
