@@ -80,8 +80,8 @@ SENTENCES: Mapping[HoldName, str] = MappingProxyType(
         HoldName.PARKED: "It waits for a person who looks at it: `pmwatchd ack {host}`.",
         HoldName.BUDGET: "It waits for its turn in the queue[; the next place is free at {until}].",
         HoldName.MISWIRED: (
-            "It waits until its agents switch the right machine: correct wiring or inventory, "
-            "then `pmwatchd reload`."
+            "It waits until its agents switch the right machine and read on while it answers: "
+            "correct the wiring, or the inventory and then `pmwatchd reload`."
         ),
         HoldName.SELF: "It is never fenced by this daemon, which runs on it.",
         HoldName.JOURNAL_UNWRITABLE: (
