@@ -113,11 +113,15 @@ class CanaryModel(ProbeModel):
 
 
 class AliveCheckSettings(Section):
-    """A site's own command that knows whether a host is alive; *timeout* in seconds."""
+    """
+    A site's own command that knows whether a host is alive; *timeout* in seconds.
+
+    A last look is patient for 30 s, so no answer may take longer than that.
+    """
 
     command: Annotated[Command, AfterValidator(_known_words)] = ()
     on: Literal["here", "proxy"] = "here"
-    timeout: Annotated[float, durations.within("100ms", "60s")] = 10.0
+    timeout: Annotated[float, durations.within("100ms", "20s")] = 10.0
     on_error: Literal["hold", "ignore"] = "hold"
 
 

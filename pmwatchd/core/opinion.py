@@ -22,6 +22,9 @@ ASK_EVERY_S = 5.0
 GOOD_FOR_S = 8.0
 """What others said counts for so long: two rounds, so that a slow answer does not make a gap."""
 
+SETTLED_FOR_S = 5.0
+"""After a slow answer there is at least so much time to act upon it before another round."""
+
 
 @dataclass(frozen=True, slots=True)
 class Word:
@@ -43,6 +46,7 @@ class Inquiry:
         checking: The site's own command has not answered.
         words: What each witness said in this round.
         check: What the site's own command said last.
+        answered_at: When the last answer of this round came.
     """
 
     number: int = 0
@@ -51,6 +55,7 @@ class Inquiry:
     checking: bool = False
     words: Mapping[str, Word] = field(default_factory=dict)
     check: Word | None = None
+    answered_at: float = -math.inf
 
     @property
     def pending(self) -> bool:
@@ -65,7 +70,8 @@ def forget(inquiry: Inquiry) -> Inquiry:
 
 def due(inquiry: Inquiry, now: float) -> bool:
     """Whether another round may begin."""
-    return not inquiry.pending and now >= inquiry.asked_at + ASK_EVERY_S
+    again_at = max(inquiry.asked_at + ASK_EVERY_S, inquiry.answered_at + SETTLED_FOR_S)
+    return not inquiry.pending and now >= again_at
 
 
 def begin(inquiry: Inquiry, witnesses: Sequence[str], now: float, *, check: bool) -> Inquiry:
@@ -89,19 +95,21 @@ def heard(inquiry: Inquiry, question: int, witness: str, word: Word) -> Inquiry:
     if question != inquiry.number or witness not in inquiry.waiting:
         return inquiry
     words = {**inquiry.words, witness: word}
-    return replace(inquiry, waiting=inquiry.waiting - {witness}, words=words)
+    left = inquiry.waiting - {witness}
+    return replace(inquiry, waiting=left, words=words, answered_at=word.at)
 
 
 def checked(inquiry: Inquiry, question: int, word: Word) -> Inquiry:
     """Take in what the site's own command said."""
     if question != inquiry.number or not inquiry.checking:
         return inquiry
-    return replace(inquiry, checking=False, check=word)
+    return replace(inquiry, checking=False, check=word, answered_at=word.at)
 
 
 def stale(inquiry: Inquiry, now: float) -> bool:
     """Whether what was said is too old to act upon, or has not all been said."""
-    return inquiry.pending or now > inquiry.asked_at + GOOD_FOR_S
+    good_until = max(inquiry.asked_at + GOOD_FOR_S, inquiry.answered_at + SETTLED_FOR_S)
+    return inquiry.pending or now > good_until
 
 
 def seen_by(inquiry: Inquiry, now: float) -> list[str]:

@@ -158,6 +158,7 @@ class Scene:
         self.opinions: dict[str, Opinion] = {}
         self.reaches = True
         self.check = Opinion.SILENT
+        self.check_s = 0.05
         self.soft_s = 1.0
         self.soft_helps = False
         self.soft_runs = True
@@ -291,7 +292,7 @@ class Scene:
             case AskWitness():
                 self.later(0.05, lambda: self._witnessed(order))
             case CheckAlive():
-                self.later(0.05, lambda: self._checked(order))
+                self.later(self.check_s, lambda: self._checked(order))
             case FenceSoftly():
                 self.later(self.soft_s, lambda: self._soft_fenced(order))
             case SaveSite():

@@ -225,6 +225,15 @@ def test_a_sites_own_command_may_know_it_alive(
     assert scene.commands() == ([] if held else ["off", "on"])
 
 
+def test_a_slow_command_delays_fencing_and_does_not_prevent_it() -> None:
+    check = AliveCheck(command=("lease",), timeout_s=10.0)
+    scene = Scene(replace(NODE, alive_check=check))
+    scene.check_s = 9.5
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.off_proven")
+
+
 def test_an_alive_check_through_a_proxy_names_those_that_may_run_it() -> None:
     check = AliveCheck(command=("lease",), through_proxy=True)
     scene = dead(host("node8", agent()), node=replace(NODE, alive_check=check))
