@@ -8,7 +8,10 @@ imported when a lab begins, because every command line reads the names here.
 
 from __future__ import annotations
 
-SCENARIOS: tuple[str, ...] = ("dead-host", "secondary", "dual-power", "proxy-lost", "crash")
+SCENARIOS: tuple[str, ...] = (
+    *("dead-host", "secondary", "dual-power", "proxy-lost", "crash"),
+    *("network-outage", "witness", "kdump", "loop", "maintenance"),
+)
 VERBS: tuple[str, ...] = ("kill", "start", "bmc-dead", "bmc-back", "ssh-dead", "ssh-back")
 
 DEFAULT_HOSTS = 5

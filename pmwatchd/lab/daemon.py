@@ -15,10 +15,14 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
 from pmwatchd.lab.chronicle import LabError
+
+Shown = Mapping[str, Any]
+"""What the daemon shows of one host, as its API has it."""
 
 PROGRAM = (sys.executable, "-m", "pmwatchd")
 _LINE_LIMIT = 1 << 20
@@ -109,9 +113,32 @@ class Daemon:
             return next((line.strip() for line in reversed(lines) if line.strip()), "")
         return ""
 
-    async def statuses(self) -> dict[str, str]:
-        """What it shows for every host; empty while it does not answer."""
-        shown: dict[str, str] = {}
+    async def tell(self, *words: str) -> None:
+        """
+        Give it a command as a person does, by the command line.
+
+        Raises:
+            LabError: It was refused, or failed; says why.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *(*self._program, *words, "--url", f"unix:{self._api_socket}"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=_environment(),
+        )
+        try:
+            said, _ = await process.communicate()
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+        if process.returncode:
+            words_said = said.decode(errors="replace").strip().replace("\n", " ")
+            raise LabError(f"`pmwatchd {' '.join(words)}` was not done: {words_said}")
+
+    async def hosts(self) -> dict[str, Shown]:
+        """What it shows of every host; empty while it does not answer."""
+        shown: dict[str, Shown] = {}
         cursor: str | None = ""
         connector = aiohttp.UnixConnector(str(self._api_socket))
         limit = aiohttp.ClientTimeout(total=_ASK_S)
@@ -122,7 +149,7 @@ class Daemon:
                     url = "http://lab/api/v1/hosts"
                     async with session.get(url, params=query, raise_for_status=True) as reply:
                         page = await reply.json()
-                    shown |= {str(host["name"]): str(host["status"]) for host in page["items"]}
+                    shown |= {str(host["name"]): host for host in page["items"]}
                     cursor = page.get("next")
         except (aiohttp.ClientError, OSError, TimeoutError):
             return {}
@@ -130,9 +157,9 @@ class Daemon:
             raise LabError(f"the daemon's list of hosts cannot be read: {error!r}") from error
         return shown
 
-    async def shows(self, wanted: Callable[[Mapping[str, str]], bool]) -> None:
-        """Wait until what it shows for all hosts is as wanted."""
-        while not wanted(await self.statuses()):  # noqa: ASYNC110 - another process has no Event
+    async def shows(self, wanted: Callable[[Mapping[str, Shown]], bool]) -> None:
+        """Wait until what it shows of all hosts is as wanted."""
+        while not wanted(await self.hosts()):  # noqa: ASYNC110 - another process has no Event
             await asyncio.sleep(_POLL_S)
 
     async def _listen(self, process: asyncio.subprocess.Process) -> None:

@@ -54,12 +54,26 @@ connect_timeout = "2s"
 [safety]
 startup_hold = "0s"
 
+[safety.storm]
+cooldown = "3s"
+burst = {{ within = "3s" }}
+
 [api]
 socket = {api_socket}
 {socket_group}
 [log]
 format = "json"
 level = "info"
+"""
+
+
+KDUMP = """\
+[kdump]
+enabled = true
+listen = {listen}
+start_window = "1s"
+quiet_after = "3s"
+ceiling = "20s"
 """
 
 
@@ -87,6 +101,7 @@ class HostEntry:
     cluster: str
     ssh_port: int | None
     agents: tuple[AgentEntry, ...]
+    kdump: bool = False
 
 
 def write_config(path: Path, folder: Path, private_key: Path, user: str) -> None:
@@ -102,6 +117,18 @@ def write_config(path: Path, folder: Path, private_key: Path, user: str) -> None
         socket_group=_socket_group(),
     )
     path.write_text(text)
+
+
+def write_drop_in(config: Path, name: str, text: str) -> None:
+    """Write settings that one play needs, into a file that is read after *config*."""
+    folder = config.parent / "conf.d"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.toml").write_text(text)
+
+
+def kdump_settings(address: str, port: int) -> str:
+    """Return what makes the daemon listen for crash dumps."""
+    return KDUMP.format(listen=_quoted(f"{address}:{port}"))
 
 
 def write_inventory(path: Path, hosts: Iterable[HostEntry]) -> None:
@@ -146,6 +173,7 @@ def _host(host: HostEntry) -> str:
         f'probes = [{{ type = "tcp", port = {host.port} }}]',
         f"as_proxy = {proxy}",
         "[hosts.power_management]",
+        *(["kdump = true"] if host.kdump else []),
         "agents = [",
         *(f"  {_agent(agent)}," for agent in host.agents),
         "]",

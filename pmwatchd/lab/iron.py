@@ -7,7 +7,9 @@ and the scenarios are judged by that record alone.
 
 ::
 
-    running --hang--> hung --power lost--> dark --power back--> booting --> running
+    running --hang---> hung -----power lost--> dark --power back--> booting --> running
+    running --crash--> dumping --power lost--> dark
+                       dumping --dump is written--------------------> booting
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ class MachineState(StrEnum):
 
     RUNNING = "running"
     HUNG = "hung"
+    DUMPING = "dumping"
     DARK = "dark"
     BOOTING = "booting"
 
@@ -73,6 +76,8 @@ class Delays:
     off_s: tuple[float, float] = (0.3, 1.0)
     on_s: tuple[float, float] = (0.2, 0.4)
     boot_s: tuple[float, float] = (1.0, 2.0)
+    dump_s: tuple[float, float] = (6.0, 6.5)
+    reboot_s: tuple[float, float] = (4.5, 5.0)  # by itself, so through the whole firmware
 
 
 class Switch:
@@ -140,12 +145,18 @@ class Machine:
         if self.state is MachineState.RUNNING:
             self._enter(MachineState.HUNG, "hangs: its power is on, but nobody answers")
 
+    def crash(self) -> None:
+        """Stop answering, write a crash dump, and boot by itself when it is written."""
+        if self.state is MachineState.RUNNING:
+            self._enter(MachineState.DUMPING, "crashes: its kernel writes a dump")
+            self._iron.later(self._iron.delays.dump_s, self._dumped)
+
     def start(self) -> None:
         """What a person does at the machine: press its button until it boots."""
         for switch in self.switches:
             switch.is_on = True
         if self.state is not MachineState.RUNNING:
-            self._boot()
+            self._boot(self._iron.delays.boot_s)
 
     def power_changed(self) -> None:
         """Follow the switches: go dark at once, or begin to boot."""
@@ -153,13 +164,18 @@ class Machine:
             if self.state is not MachineState.DARK:
                 self._enter(MachineState.DARK, "is dark")
         elif self.state is MachineState.DARK:
-            self._boot()
+            self._boot(self._iron.delays.boot_s)
 
-    def _boot(self) -> None:
+    def _dumped(self) -> None:
+        # Whoever cut its power in between has lost the dump.
+        if self.state is MachineState.DUMPING:
+            self._boot(self._iron.delays.reboot_s)
+
+    def _boot(self, takes_s: tuple[float, float]) -> None:
         self._boots += 1
         boot = self._boots
         self._enter(MachineState.BOOTING, "boots")
-        self._iron.later(self._iron.delays.boot_s, lambda: self._booted(boot))
+        self._iron.later(takes_s, lambda: self._booted(boot))
 
     def _booted(self, boot: int) -> None:
         # A power cut in between has started another boot, or none.

@@ -17,12 +17,13 @@ from pmwatchd.lab.chronicle import Chronicle, LabError
 from pmwatchd.lab.control import Control
 from pmwatchd.lab.daemon import PROGRAM, Daemon
 from pmwatchd.lab.iron import Command
-from pmwatchd.lab.scenarios import BMC_THEN_PDU, SCENARIOS, TARGET, Stage, all_up, play
-from pmwatchd.lab.site import Site, Wire
+from pmwatchd.lab.scenarios import SCENARIOS
+from pmwatchd.lab.scenarios.stage import BMC_THEN_PDU, TARGET, Stage, all_up
+from pmwatchd.lab.site import Site
 from pmwatchd.lab.story import Story
 from pmwatchd.lab.verdict import Verdict
 
-_LIMIT_S = 30.0
+_LIMIT_S = 45.0
 _START_LIMIT_S = 20.0
 
 
@@ -51,9 +52,17 @@ async def perform(
     commands: list[Command] = []
     wrong: str | None = None
     try:
-        async with _stage(folder, hosts, scenario.wiring, chronicle, program) as stage:
-            commands = stage.site.iron.record.commands
-            await _bounded(play(scenario, stage), stage, limit_s)
+        site = Site(
+            folder,
+            hosts,
+            scenario.wiring,
+            chronicle,
+            settings=scenario.settings,
+            kdump=scenario.kdump,
+        )
+        commands = site.iron.record.commands
+        async with _opened(site, chronicle, program) as stage:
+            await _bounded(scenario.play(stage), stage, limit_s)
             await _end_in_order(stage.daemon)
     except LabError as error:
         wrong = str(error)
@@ -66,7 +75,7 @@ async def perform(
         Verdict(
             scenario=name,
             ok=wrong is None,
-            reason=wrong or f"{TARGET} went off once and then on once, and is up again",
+            reason=wrong or scenario.moral,
             took_s=chronicle.now_s,
             commands=tuple(
                 (chronicle.seconds(command.at), command)
@@ -87,7 +96,7 @@ async def stay_open(hosts: int, story: Story) -> int:
     story.begin("pmwatchd lab", f"A site of {hosts} hosts and the real daemon. Ctrl-C ends it.")
     try:
         async with (
-            _stage(folder, hosts, BMC_THEN_PDU, chronicle) as stage,
+            _opened(Site(folder, hosts, BMC_THEN_PDU, chronicle), chronicle) as stage,
             Control(stage.site),
         ):
             await _bounded(all_up(stage), stage, _START_LIMIT_S)
@@ -109,18 +118,14 @@ async def _end_in_order(daemon: Daemon) -> None:
 
 
 @asynccontextmanager
-async def _stage(
-    folder: Path,
-    hosts: int,
-    wiring: tuple[Wire, ...],
-    chronicle: Chronicle,
-    program: Sequence[str] = PROGRAM,
+async def _opened(
+    site: Site, chronicle: Chronicle, program: Sequence[str] = PROGRAM
 ) -> AsyncIterator[Stage]:
-    async with Site(folder, hosts, wiring, chronicle) as site:
+    async with site:
         proxies = " and ".join(site.proxies)
-        words = f"{hosts} hosts run, SSH servers on {proxies}; all files are in {folder}"
-        chronicle.lab("lab.opened", words)
-        daemon = Daemon(folder, site.config, site.api_socket, chronicle.daemon, program)
+        words = f"{len(site.names)} hosts run, SSH servers on {proxies}"
+        chronicle.lab("lab.opened", f"{words}; all files are in {site.folder}")
+        daemon = Daemon(site.folder, site.config, site.api_socket, chronicle.daemon, program)
         await daemon.start()
         try:
             yield Stage(site, daemon, chronicle)

@@ -13,12 +13,15 @@ import contextlib
 import errno
 import os
 import signal
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import cast
 
 import asyncssh
 from asyncssh.constants import OPEN_CONNECT_FAILED
+
+Route = Callable[[str, int], tuple[str, int]]
+"""Turns the place that a caller names into the place where a connection to it arrives."""
 
 _CHUNK = 65536
 _PATIENCE_S = 6.0  # longer than any time limit that the lab's daemon gives an agent
@@ -28,8 +31,11 @@ _CONNECT_S = 5.0
 class ProxyServer(asyncssh.SSHServer):
     """The server's side of one connection; lets the proxy cut it when it dies."""
 
-    def __init__(self, address: str, connections: set[asyncssh.SSHServerConnection]) -> None:
+    def __init__(
+        self, address: str, route: Route, connections: set[asyncssh.SSHServerConnection]
+    ) -> None:
         self._address = address
+        self._route = route
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
 
@@ -51,7 +57,7 @@ class ProxyServer(asyncssh.SSHServer):
         orig_port: int,  # noqa: ARG002 - as asyncssh calls it
     ) -> Coroutine[None, None, asyncssh.SSHTCPSession[bytes]]:
         """Connect to a port; what stands in the way is told in the words of the system."""
-        return _connect(self._address, dest_host, dest_port)
+        return _connect(self._address, *self._route(dest_host, dest_port))
 
 
 class Proxy:
@@ -61,15 +67,22 @@ class Proxy:
     Args:
         authorized_keys: File with the public key that may log in.
         environment: Of the commands that are run, besides ``PATH``.
+        route: The network that it is in; without one every place is where it says.
     """
 
     def __init__(
-        self, name: str, address: str, authorized_keys: Path, environment: Mapping[str, str]
+        self,
+        name: str,
+        address: str,
+        authorized_keys: Path,
+        environment: Mapping[str, str],
+        route: Route = lambda host, port: (host, port),
     ) -> None:
         self.name = name
         self.address = address
         self.port = 0
         self._authorized_keys = authorized_keys
+        self._route = route
         self._environment = {"PATH": os.environ.get("PATH", os.defpath), **environment}
         self._host_key = asyncssh.generate_private_key("ssh-ed25519")
         self._listener: asyncssh.SSHAcceptor | None = None
@@ -88,7 +101,7 @@ class Proxy:
             self._listener = await asyncssh.listen(
                 self.address,
                 self.port,
-                server_factory=lambda: ProxyServer(self.address, self._connections),
+                server_factory=lambda: ProxyServer(self.address, self._route, self._connections),
                 server_host_keys=[self._host_key],
                 authorized_client_keys=str(self._authorized_keys),
                 process_factory=self._run,

@@ -12,7 +12,7 @@ import asyncio
 import secrets
 import shlex
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,8 +23,9 @@ import asyncssh
 from pmwatchd.lab import fence_lab, files
 from pmwatchd.lab.bmc import PowerDevice
 from pmwatchd.lab.chronicle import Chronicle
+from pmwatchd.lab.dump import DumpSender, free_port
 from pmwatchd.lab.iron import Iron, Machine, MachineState
-from pmwatchd.lab.listener import Listener
+from pmwatchd.lab.network import Network, Reach
 from pmwatchd.lab.proxies import Proxy
 
 SSH_USER = "pmwatchd"
@@ -54,6 +55,8 @@ class Site:
     Args:
         folder: Where its files go; must exist.
         hosts: How many, from 3 to 200; the first two are the proxies.
+        settings: What the daemon is told besides the usual, as TOML.
+        kdump: The daemon listens for crash dumps, and every host can write one.
     """
 
     def __init__(
@@ -64,6 +67,8 @@ class Site:
         chronicle: Chronicle,
         *,
         seed: int | None = None,
+        settings: str = "",
+        kdump: bool = False,
     ) -> None:
         self.folder = folder
         self.config = folder / "pmwatchd.toml"
@@ -74,7 +79,11 @@ class Site:
         self.proxies: dict[str, Proxy] = {}
         self._wiring = wiring
         self._chronicle = chronicle
-        self._listeners: dict[str, Listener] = {}
+        self._settings = settings
+        self._kdump = kdump
+        self._dump_to = ("", 0)
+        self._dumps: dict[str, DumpSender] = {}
+        self._network = Network()
         self._agents: dict[str, list[files.AgentEntry]] = {name: [] for name in self.names}
         self._places: dict[str, str] = {}
         self._block = (secrets.randbelow(200) + 20, secrets.randbelow(120) * 2)
@@ -88,12 +97,13 @@ class Site:
         for number, name in enumerate(self.names, 1):
             machine = self.iron.machine(name)
             machine.changed = self._changed
-            self._listeners[name] = Listener(self._address(0, number))
-            self._places[self._listeners[name].address] = name
+            address = self._address(0, number)
+            self._network.join(name, address)
+            self._places[address] = name
             if number <= PROXIES:
-                address = self._listeners[name].address
                 source = {"FENCE_LAB_SOURCE": address}
-                self.proxies[name] = Proxy(name, address, public_path, source)
+                route = self._network.from_inside
+                self.proxies[name] = Proxy(name, address, public_path, source, route)
         await self._wire_power()
         for proxy in self.proxies.values():
             await proxy.open()
@@ -101,6 +111,12 @@ class Site:
         (self.folder / "known_hosts").write_text(known_hosts)
         files.install_agent(self.folder / "agents" / "fence_lab", _agent_script())
         files.write_config(self.config, self.folder, key_path, SSH_USER)
+        if self._settings:
+            files.write_drop_in(self.config, "play", self._settings)
+        if self._kdump:
+            manager = self._address(1, 252)
+            self._dump_to = (manager, free_port(manager))
+            files.write_drop_in(self.config, "kdump", files.kdump_settings(*self._dump_to))
         files.write_inventory(self.folder / "hosts.d" / "lab.toml", self._host_entries())
         return self
 
@@ -115,8 +131,9 @@ class Site:
             device.close()
         for proxy in self.proxies.values():
             await proxy.end()
-        for listener in self._listeners.values():
-            listener.close()
+        for sender in self._dumps.values():
+            sender.stop()
+        self._network.close()
         await asyncio.gather(*self._tasks)
 
     def machine(self, host: str) -> Machine:
@@ -145,6 +162,24 @@ class Site:
         """Let the SSH server of a proxy answer again."""
         await self.proxies[host].open()
         self._chronicle.lab("lab.ssh_mended", f"the SSH server of {host} answers again", host)
+
+    def cut(self, hosts: Sequence[str]) -> None:
+        """Let the network of living hosts fail: nobody reaches them."""
+        self._network.limit(hosts, Reach.NOBODY)
+        words = f"a switch fails: nobody reaches {', '.join(hosts)} any more, and they live on"
+        self._chronicle.lab("lab.network_cut", words)
+
+    def cut_manager_off(self, host: str) -> None:
+        """Let the cable between the manager and a living host fail; proxies still reach it."""
+        self._network.limit([host], Reach.PROXIES)
+        words = f"the manager is cut off from {host}, which lives on; the proxies still reach it"
+        self._chronicle.lab("lab.manager_cut_off", words, host)
+
+    def mend_network(self, hosts: Sequence[str]) -> None:
+        """Let everybody reach these hosts again, as far as they live."""
+        self._network.limit(hosts, Reach.EVERYBODY)
+        words = f"the network of {', '.join(hosts)} works again"
+        self._chronicle.lab("lab.network_mended", words)
 
     async def _wire_power(self) -> None:
         """A BMC for each host, a PDU for all, as the wiring says; agents for the inventory."""
@@ -186,11 +221,12 @@ class Site:
         return [
             files.HostEntry(
                 name=name,
-                address=self._listeners[name].address,
-                port=self._listeners[name].port,
+                address=self._network.place_of(name)[0],
+                port=self._network.place_of(name)[1],
                 cluster="blue" if number <= blue else "green",
                 ssh_port=self.proxies[name].port if name in self.proxies else None,
                 agents=tuple(self._agents[name]),
+                kdump=self._kdump,
             )
             for number, name in enumerate(self.names, 1)
         ]
@@ -200,14 +236,15 @@ class Site:
         return f"127.{first}.{second + network}.{number}"
 
     def _changed(self, machine: Machine) -> None:
-        """A host lives or dies: so do its sign of life and its SSH server."""
+        """A host lives or dies: so do its sign of life, its SSH server, the word of its dump."""
         running = machine.state is MachineState.RUNNING
-        listener = self._listeners[machine.name]
         proxy = self.proxies.get(machine.name)
-        if running:
-            listener.answer()
-        else:
-            listener.fall_silent()
+        self._network.runs(machine.name, yes=running)
+        if (sender := self._dumps.pop(machine.name, None)) is not None:
+            sender.stop()
+        if machine.state is MachineState.DUMPING and self._kdump:
+            address, _ = self._network.place_of(machine.name)
+            self._dumps[machine.name] = DumpSender(address, self._dump_to)
         if proxy is not None and running:
             self._spawn(proxy.open())
         elif proxy is not None:

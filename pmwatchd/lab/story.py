@@ -33,7 +33,7 @@ Line = Mapping[str, object]
 def _executed(line: Line) -> str:
     proxy, agent, action = line.get("proxy"), line.get("agent"), line.get("action")
     power, result = line.get("power"), line.get("result")
-    where = f"{agent} through {proxy or 'nobody'}"
+    where = f"{agent} of {line.get('host')} through {proxy or 'nobody'}"
     if action == "status":
         return f"asked {where} for its status: {power if power in ('on', 'off') else result}"
     return f"sent '{action}' to {where}: {'accepted' if result == 'ok' else result}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from pmwatchd.lab.iron import Command, Record
@@ -28,13 +29,14 @@ class Verdict:
     others: tuple[str, ...] = ()
 
 
-def wrongs(record: Record, *, target: str, switches: frozenset[str]) -> list[str]:
+def wrongs(record: Record, *, target: str, switches: frozenset[str], times: int = 1) -> list[str]:
     """
     What is wrong with a record, one sentence each; empty: all is well.
 
-    Exactly one ``off`` and then exactly one ``on`` at each of *switches*, no
-    ``on`` before all of them were off at the same time, every one on in the
-    end, and not one command to any other switch of the whole site.
+    As often as *times* says, exactly one ``off`` and then exactly one ``on``
+    at each of *switches*, no ``on`` before all of them were off at the same
+    time, every one on in the end, and not one command to any other switch of
+    the whole site.  Without *switches* nothing may have been switched at all.
     """
     found: list[str] = []
     sent: dict[str, list[str]] = {name: [] for name in switches}
@@ -48,10 +50,11 @@ def wrongs(record: Record, *, target: str, switches: frozenset[str]) -> list[str
         else:
             sent[command.switch].append(command.action)
     for name, actions in sorted(sent.items()):
-        if actions != ["off", "on"]:
+        if actions != ["off", "on"] * times:
             words = ", ".join(actions) or "nothing"
-            found.append(f"{name} got {words}; one off, then one on was right")
-    if not found and not _dark_before_on(record, switches):
+            right = "one off, then one on" if times == 1 else f"off and on in turn, {times} times,"
+            found.append(f"{name} got {words}; {right} was right")
+    if not found and not all(_dark_before_on(record, switches, turn) for turn in range(times)):
         found.append(f"'on' was sent before {' and '.join(sorted(switches))} were off together")
     is_on = dict.fromkeys(switches, True)
     is_on |= {flip.switch: flip.is_on for flip in record.flips if flip.switch in switches}
@@ -64,15 +67,13 @@ def sent_on(record: Record, host: str) -> bool:
     return any(command.host == host and command.action == "on" for command in record.commands)
 
 
-def _dark_before_on(record: Record, switches: frozenset[str]) -> bool:
-    first_on_at = min(
-        command.at
-        for command in record.commands
-        if command.switch in switches and command.action == "on"
-    )
-    off = {
-        flip.switch
-        for flip in record.flips
-        if flip.switch in switches and not flip.is_on and flip.at < first_on_at
-    }
-    return off == switches
+def _dark_before_on(record: Record, switches: frozenset[str], turn: int) -> bool:
+    """Whether each of *switches* had really gone off before the first ``on`` of a turn."""
+    ons = {name: [c.at for c in record.commands if _is(c, name, "on")] for name in switches}
+    offs = {name: [f.at for f in record.flips if f.switch == name and not f.is_on] for name in ons}
+    first_on_at = min((at[turn] for at in ons.values()), default=math.inf)
+    return all(len(at) > turn and at[turn] < first_on_at for at in offs.values())
+
+
+def _is(command: Command, switch: str, action: str) -> bool:
+    return command.switch == switch and command.action == action

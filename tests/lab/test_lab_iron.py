@@ -112,3 +112,27 @@ async def test_every_command_and_every_flip_is_written_down(
     ]
     assert [(f.switch, f.is_on) for f in iron.record.flips] == [("node3-bmc", False)]
     assert iron.record.flips[0].at > iron.record.commands[1].at
+
+
+async def test_a_crashed_machine_writes_its_dump_and_boots_by_itself(
+    machine: Machine, told: Told
+) -> None:
+    machine.crash()
+    await told.until("iron.running", "node3")
+
+    assert [event for event, _ in told.events] == ["iron.dumping", "iron.booting", "iron.running"]
+
+
+async def test_whoever_cuts_the_power_loses_the_dump(
+    iron: Iron, machine: Machine, told: Told
+) -> None:
+    switch = iron.switch(machine, "node3-bmc", is_feed=False)
+    machine.crash()
+    switch.is_on = False
+    machine.power_changed()
+    dark = len(told.events)
+    switch.is_on = True
+    machine.power_changed()
+    await told.until("iron.running", "node3")
+
+    assert [event for event, _ in told.events[dark:]] == ["iron.booting", "iron.running"]

@@ -145,6 +145,24 @@ async def test_a_proxy_connects_to_a_host_from_its_own_address(way: Way) -> None
     assert [address for address, _ in callers] == ["127.0.0.9"]
 
 
+async def test_a_proxy_arrives_where_its_own_network_leads(way: Way, tmp_path: Path) -> None:
+    async def host(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"inside")
+        writer.close()
+
+    server = await asyncio.start_server(host, "127.0.0.1", 0)
+    inside = server.sockets[0].getsockname()
+    proxy = Proxy("node2", "127.0.0.1", tmp_path / "authorized", {}, lambda _host, _port: inside)
+    await proxy.open()
+    way.known_hosts.write_text(f"{proxy.known_host}\n")
+    async with server, await Way(proxy, way.key, way.known_hosts).connect() as connection:
+        reader, _ = await connection.open_connection("192.0.2.1", 22)
+        said = await reader.read()
+    await proxy.end()
+
+    assert said == b"inside"
+
+
 async def test_a_port_that_refuses_is_told_in_the_words_of_the_system(way: Way) -> None:
     listener = Listener("127.0.0.1")
     listener.close()

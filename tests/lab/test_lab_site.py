@@ -14,7 +14,7 @@ import pytest
 
 from pmwatchd.lab.chronicle import Chronicle, Source, heard
 from pmwatchd.lab.control import DONE, REFUSED, Control, act, carry_out
-from pmwatchd.lab.scenarios import BMC_THEN_PDU
+from pmwatchd.lab.scenarios.stage import BMC_THEN_PDU
 from pmwatchd.lab.site import Site
 
 

@@ -51,7 +51,7 @@ async def plain(out: io.StringIO, *lines: dict[str, object]) -> str:
 
 async def test_a_daemons_line_is_told_in_plain_words_with_the_time() -> None:
     assert await plain(io.StringIO(), LINE) == (
-        "   0.00 s  daemon  asked bmc through node1 for its status: off\n"
+        "   0.00 s  daemon  asked bmc of node3 through node1 for its status: off\n"
     )
 
 

@@ -111,6 +111,31 @@ def test_one_feed_on_before_the_other_was_off_is_wrong() -> None:
     assert wrongs(record(*steps), target="node3", switches=FEEDS)
 
 
+def test_as_often_as_it_died_it_is_off_and_on_in_turn() -> None:
+    assert wrongs(record(*GOOD, *GOOD), target="node3", switches=BMC, times=2) == []
+
+
+@pytest.mark.parametrize(
+    "steps",
+    [
+        GOOD,
+        (*GOOD, *GOOD, *GOOD),
+        (*GOOD, "node3-bmc off", "node3-bmc on", "node3-bmc =off", "node3-bmc =on"),
+        (*GOOD, "node3-bmc on", "node3-bmc off", "node3-bmc =off"),
+    ],
+    ids=["once", "three times", "on before it was off, the second time", "in the wrong turn"],
+)
+def test_everything_but_twice_is_not_twice(steps: tuple[str, ...]) -> None:
+    assert wrongs(record(*steps), target="node3", switches=BMC, times=2)
+
+
+def test_where_nothing_may_be_switched_a_question_is_right_and_a_command_is_wrong() -> None:
+    asked, switched = record("node3-bmc status"), record("node3-bmc off")
+
+    assert wrongs(asked, target="node3", switches=frozenset(), times=0) == []
+    assert wrongs(switched, target="node3", switches=frozenset(), times=0)
+
+
 def test_an_on_counts_as_sent_once_it_was_accepted() -> None:
     assert not sent_on(record("node3-bmc off"), "node3")
     assert sent_on(record("node3-bmc on"), "node3")

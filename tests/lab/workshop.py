@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pmwatchd.lab.iron import Delays
 
-QUICK = Delays(off_s=(0.05, 0.1), on_s=(0.05, 0.1), boot_s=(0.05, 0.1))
+_SOON = (0.05, 0.1)
+QUICK = Delays(off_s=_SOON, on_s=_SOON, boot_s=_SOON, dump_s=_SOON, reboot_s=_SOON)
 PASSWORD = "canary-3f9a"
 
 
