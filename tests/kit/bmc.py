@@ -19,7 +19,7 @@ _LAN = """\
 name "bmc"
 set_working_mc 0x20
  startlan 1
-  addr 127.0.0.1 {port}
+  addr {address} {port}
   priv_limit admin
   allowed_auths_admin none md2 md5 straight
   guid {guid}
@@ -46,16 +46,18 @@ class Command:
 @dataclass(slots=True)
 class Bmc:
     """
-    One BMC on loopback.
+    One BMC, on loopback unless it is told otherwise.
 
     Attributes:
         directory: Where its files are; must not contain blanks.
+        address: Where it listens.
         switch_delay_s: How long after a command the power really changes.
     """
 
     directory: Path
     password: str = field(default_factory=lambda: secrets.token_hex(8))
     switch_delay_s: float = 0.3
+    address: str = "127.0.0.1"
     port: int = 0
     process: subprocess.Popen[bytes] | None = None
 
@@ -68,10 +70,11 @@ class Bmc:
         (self.directory / "delay").write_text(f"{self.switch_delay_s}\n")
         (self.directory / "commands").touch()
         (self.directory / "cmds.emu").write_text(_COMMANDS)
-        self.port = free_port("127.0.0.1", socket.SOCK_DGRAM)
+        self.port = free_port(self.address, socket.SOCK_DGRAM)
         lan = self.directory / "lan.conf"
         lan.write_text(
             _LAN.format(
+                address=self.address,
                 port=self.port,
                 guid=secrets.token_hex(16),
                 script=script,
@@ -127,7 +130,7 @@ class Bmc:
             "name": name,
             "type": "ipmilan",
             "order": order,
-            "address": "127.0.0.1",
+            "address": self.address,
             "ipport": self.port,
             "username": USERNAME,
             "password": {"file": str(password)},
@@ -138,7 +141,7 @@ class Bmc:
         """What ``fence_ipmilan`` is told on stdin."""
         told = {
             "action": action,
-            "ip": "127.0.0.1",
+            "ip": self.address,
             "ipport": self.port,
             "username": USERNAME,
             "password": self.password,
@@ -154,7 +157,7 @@ class Bmc:
             raise RuntimeError(f"ipmi_sim ended with {code}: {output[-500:]}")
         asked = subprocess.run(
             [
-                *("ipmitool", "-I", "lanplus", "-H", "127.0.0.1", "-p", str(self.port)),
+                *("ipmitool", "-I", "lanplus", "-H", self.address, "-p", str(self.port)),
                 *("-U", USERNAME, "-P", self.password, "-C", "3", "-N", "1", "-R", "1"),
                 *("chassis", "power", "status"),
             ],

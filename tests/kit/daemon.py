@@ -111,6 +111,12 @@ class Daemon:
         told: Document = json.loads(text)
         return status, told
 
+    def put(self, path: str, document: Document) -> tuple[int, Document]:
+        """Answer of the API to a person's word: status and document."""
+        status, text = self._ask("PUT", path, json.dumps(document))
+        told: Document = json.loads(text)
+        return status, told
+
     def _ask(self, method: str, path: str, body: str | None = None) -> tuple[int, str]:
         connection = _OverSocket(self.api)
         headers = {} if body is None else {"Content-Type": "application/json"}

@@ -76,6 +76,11 @@ class Machine:
         """End its operating system; the power stays on, so nothing starts it again."""
         self._end()
 
+    def revive(self) -> None:
+        """Boot without a change of its power, as a host does by itself after a crash dump."""
+        if not self.alive():
+            self._boot()
+
     def alive(self) -> bool:
         """Whether its operating system runs."""
         with self._lock:

@@ -16,14 +16,18 @@ PACKAGES = {
     "promtool": "prometheus",
     "ps": "procps",
     "ping": "iputils-ping",
+    "ip": "iproute2",
+    "fence_kdump_send": "fence-agents",
+    "faketime": "faketime",
 }
-_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"])
+_BESIDE_PATH = ("/usr/sbin", "/sbin", "/usr/libexec/fence-agents", "/usr/lib/fence-agents")
+_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), *_BESIDE_PATH])
 
 IRON = ("ssh-keygen", "sshd", "fence_ipmilan", "ipmitool", "ipmi_sim")
 
 
 def program(name: str) -> str | None:
-    """Full path of a program, ``/usr/sbin`` included."""
+    """Full path of a program, ``/usr/sbin`` and what fence-agents hide included."""
     return shutil.which(name, path=_PATH)
 
 

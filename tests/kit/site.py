@@ -36,7 +36,7 @@ COMPRESSED: Mapping[str, Table] = {
         "quiet_time": "1s",
         "retry": {"min": "1s", "max": "5s"},
     },
-    "safety": {"startup_hold": "0s"},
+    "safety": {"startup_hold": "0s", "inspect_every": "0s"},
 }
 """The daemon's waiting times, shorter than in life but in the same order."""
 
@@ -99,19 +99,19 @@ class Site:
     def bmc(self, name: str = "bmc", **settings: str | float) -> Bmc:
         """Start a BMC whose chassis is on."""
         bmc = Bmc(self.directory / name, **settings)  # type: ignore[arg-type]  # its own names
-        self._start(bmc)
+        self.add(bmc)
         return bmc
 
     def mute_bmc(self) -> MuteBmc:
         """Put up a BMC that never answers."""
         bmc = MuteBmc()
-        self._start(bmc)
+        self.add(bmc)
         return bmc
 
-    def machine(self, name: str, *supplies: Bmc) -> Machine:
-        """Start a machine that lives from these supplies."""
-        machine = Machine(name, f"127.0.50.{next(self._addresses)}", supplies)
-        self._start(machine)
+    def machine(self, name: str, *supplies: Bmc, address: str = "") -> Machine:
+        """Start a machine that lives from these supplies, at this address or one of its own."""
+        machine = Machine(name, address or f"127.0.50.{next(self._addresses)}", supplies)
+        self.add(machine)
         return machine
 
     def proxy(self, name: str = "proxy1", **settings: object) -> Proxy:
@@ -120,9 +120,9 @@ class Site:
             name,
             f"127.0.50.{next(self._addresses)}",
             self.directory / name,
-            self._key().with_suffix(".pub"),
+            self.public_key(),
         )
-        self._start(proxy)
+        self.add(proxy)
         self.proxies.append(proxy)
         self.hosts.append(proxy.inventory(cluster="blue", **settings))
         return proxy
@@ -130,7 +130,7 @@ class Site:
     def crowd(self, size: int) -> Crowd:
         """Enter so many hosts into the inventory, all answered for by one listener."""
         crowd = Crowd(size)
-        self._start(crowd)
+        self.add(crowd)
         password = self.directory / "crowd-password"
         password.write_text("never-sent\n")
         self.hosts.extend(crowd.inventory(str(password)))
@@ -139,14 +139,20 @@ class Site:
     def canary(self) -> Table:
         """Put up something that always answers, so that nobody doubts the daemon's own network."""
         neighbour = Crowd(0)
-        self._start(neighbour)
+        self.add(neighbour)
         return {"type": "tcp", "address": "127.0.50.1", "port": neighbour.port}
 
     def watch(
-        self, machine: Machine, agents: Sequence[Table], *, proxies: Sequence[str] = ("cluster",)
+        self,
+        machine: Machine,
+        agents: Sequence[Table],
+        *,
+        proxies: Sequence[str] = ("cluster",),
+        **power_management: object,
     ) -> None:
         """Enter a machine with its agents into the inventory, in cluster blue."""
         power = {"enabled": True, "proxies": list(proxies), "agents": list(agents)}
+        power |= power_management
         self.hosts.append(machine.inventory(cluster="blue", power_management=power))
 
     def configure(self, sections: Mapping[str, Table] | None = None) -> Daemon:
@@ -181,16 +187,21 @@ class Site:
         self.daemon = Daemon(config, api, self.directory / "daemon.log")
         return self.daemon
 
+    def add(self, part: Part) -> None:
+        """Start a part, and end it with the site."""
+        self._parts.callback(part.stop)  # first: one that fails to start is taken away as well
+        part.start()
+
+    def public_key(self) -> Path:
+        """Return the key by which proxies let the daemon in."""
+        return self._key().with_suffix(".pub")
+
     def close(self) -> None:
         """Take everything away, the daemon first."""
         if self.daemon is not None:
             self.daemon.kill()
         self._parts.close()
         shutil.rmtree(self._short)
-
-    def _start(self, part: Part) -> None:
-        self._parts.callback(part.stop)  # first: one that fails to start is taken away as well
-        part.start()
 
     def _key(self) -> Path:
         key = self.directory / "id_ed25519"
