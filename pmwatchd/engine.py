@@ -39,6 +39,7 @@ from pmwatchd.core.orders import (
     Order,
     PowerRead,
     ProbeHost,
+    Recall,
     Record,
     Refused,
     ReportNext,
@@ -215,7 +216,7 @@ class Engine:
                     pass
                 case RunAgent(action=FenceAction.OFF) if committed.failed:
                     self.put(_not_sent(order))
-                case RunAgent() | ProbeHost() | ReportNext() | HoldDevice():
+                case RunAgent() | Recall() | ProbeHost() | ReportNext() | HoldDevice():
                     self._carry_out(order)
                 case AskWitness() | CheckAlive() | FenceSoftly():
                     self._carry_out(order)

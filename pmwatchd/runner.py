@@ -14,11 +14,13 @@ from dataclasses import replace
 
 from pmwatchd.core.events import AgentReplied, Event, HostProbed
 from pmwatchd.core.model import AgentResult, Candidate, FenceAction, ProxyResult, Reply, Try
-from pmwatchd.core.orders import Act, HoldDevice, ProbeHost, ReportNext, RunAgent
+from pmwatchd.core.orders import Act, HoldDevice, ProbeHost, Recall, ReportNext, RunAgent
 from pmwatchd.core.verdict import given_up, walks_on
 from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
 from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.ports import Agents, Names, Prober
+
+RECALLED = Reply(result=AgentResult.WITHDRAWN, text="not wanted any more when its time came")
 
 LOOK_GOOD_FOR_S = 10.0
 """An ``off`` that had to wait longer than this since its last look is not sent."""
@@ -56,6 +58,7 @@ class Runner:
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
         self._executions: set[asyncio.Task[None]] = set()
+        self._naps: dict[str, set[asyncio.Future[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._early: list[Act] = []
         self._closing = False
@@ -88,6 +91,9 @@ class Runner:
                 task.add_done_callback(self._executions.discard)
             case ProbeHost():
                 self._group.create_task(self._probe(act))
+            case Recall():
+                for nap in [*self._naps.get(act.operation, ())]:
+                    nap.cancel()
             case HoldDevice():
                 until_at = self._clock() + act.for_s
                 self._devices.hold(act.device, until_at=until_at)
@@ -125,9 +131,8 @@ class Runner:
 
     async def _run_agent(self, act: RunAgent) -> None:
         try:
-            if act.not_before > (now := self._clock()):
-                await self._sleep(act.not_before - now)
-            reply = await self._walk(act)
+            recalled = act.not_before > self._clock() and await self._recalled(act)
+            reply = RECALLED if recalled else await self._walk(act)
         finally:
             if act.action is not FenceAction.STATUS:
                 self._switching.discard((act.host, act.agent.name))
@@ -141,6 +146,20 @@ class Runner:
                 reply=reply,
             )
         )
+
+    async def _recalled(self, act: RunAgent) -> bool:
+        """Wait for the time of a spaced power-on; return whether it is not wanted any more."""
+        nap = asyncio.ensure_future(self._sleep(act.not_before - self._clock()))
+        naps = self._naps.setdefault(act.operation, set())
+        naps.add(nap)
+        try:
+            await asyncio.wait({nap})
+        finally:
+            naps.discard(nap)
+            if not naps:
+                self._naps.pop(act.operation, None)
+            nap.cancel()
+        return nap.cancelled()
 
     async def _walk(self, act: RunAgent) -> Reply:
         """Ask one proxy after the other, without sleeping, until one settles the matter."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pmwatchd.core import opinion, upkeep
 from pmwatchd.core.events import AliveChecked, WitnessSaid
@@ -28,7 +28,7 @@ def ask(site: Site, machine: Machine, now: float) -> None:
     """Begin another round of questions, if one may begin and anybody can be asked."""
     if not opinion.due(machine.inquiry, now):
         return
-    witnesses = _witnesses(site, machine, now)
+    witnesses = _witnesses(site, machine, site.rules.safety.witnesses, now)
     check = machine.host.alive_check
     machine.inquiry = opinion.begin(
         machine.inquiry, [one.name for one in witnesses], now, check=check is not None
@@ -37,7 +37,7 @@ def ask(site: Site, machine: Machine, now: float) -> None:
     for witness in witnesses:
         site.orders.append(AskWitness(host=machine.host, question=number, witness=witness))
     if check is not None:
-        chain = _serving(site, machine, now) if check.through_proxy else ()
+        chain = _turned(site, machine, now) if check.through_proxy else ()
         site.orders.append(CheckAlive(host=machine.host, question=number, chain=tuple(chain)))
 
 
@@ -68,6 +68,8 @@ def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> N
     word = Word(event.opinion, event.reason, now)
     machine.inquiry = opinion.heard(before, event.question, event.witness, word)
     if machine.inquiry is not before:
+        if event.opinion is Opinion.NONE and now < before.asked_at + opinion.ROUND_S:
+            _ask_another(site, machine, now)
         site.tell(
             "witness.said",
             machine,
@@ -75,6 +77,15 @@ def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> N
             result=event.opinion,
             reason=event.reason,
         )
+
+
+def _ask_another(site: Site, machine: Machine, now: float) -> None:
+    """Who cannot be asked does not take the place of one that can."""
+    for witness in _witnesses(site, machine, 1, now, without=machine.inquiry.asked):
+        if not _is_mute(site, witness, now):
+            machine.inquiry = opinion.in_place(machine.inquiry, witness.name)
+            question = machine.inquiry.number
+            site.orders.append(AskWitness(host=machine.host, question=question, witness=witness))
 
 
 def checked(site: Site, machine: Machine, event: AliveChecked, now: float) -> None:
@@ -86,17 +97,15 @@ def checked(site: Site, machine: Machine, event: AliveChecked, now: float) -> No
         site.tell("alive.checked", machine, result=event.opinion, reason=event.reason)
 
 
-def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
+def _witnesses(
+    site: Site, machine: Machine, wanted: int, now: float, *, without: Collection[str] = ()
+) -> list[Candidate]:
     """
     Choose witnesses: who reached it lately, then others each round, spread over clusters.
 
     Who could not be asked lately is asked last: a place that says nothing is wasted.
     """
-    wanted = site.rules.safety.witnesses
-    found = [*_serving(site, machine, now)]
-    if found:
-        first = machine.inquiry.number % len(found)
-        found = found[first:] + found[:first]
+    found = [one for one in _turned(site, machine, now) if one.name not in without]
     reached = opinion.seen_by(machine.inquiry, now)
     chosen = [one for one in found if one.name in reached][:wanted]
     taken = Counter(_cluster(site, one) for one in chosen)
@@ -107,6 +116,13 @@ def _witnesses(site: Site, machine: Machine, now: float) -> list[Candidate]:
         taken[_cluster(site, best)] += 1
         chosen.append(best)
     return chosen
+
+
+def _turned(site: Site, machine: Machine, now: float) -> list[Candidate]:
+    """Everybody that may be asked, another one first in each round."""
+    found = [*_serving(site, machine, now)]
+    first = machine.inquiry.number % max(1, len(found))
+    return found[first:] + found[:first]
 
 
 def _is_mute(site: Site, candidate: Candidate, now: float) -> bool:

@@ -8,7 +8,7 @@ a ceiling: the datagrams are not authenticated.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.model import HoldName
@@ -22,11 +22,13 @@ class Dump:
 
     Attributes:
         over: This silence had its wait; more datagrams change nothing.
+        told: That it dumps was told.
     """
 
     first_at: float
     last_at: float
     over: bool = False
+    told: bool = False
 
 
 def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
@@ -35,12 +37,12 @@ def heard(dump: Dump | None, base_at: float, at: float) -> Dump:
         return Dump(at, at)
     if dump.over:
         return dump
-    return Dump(of_this_silence(dump, base_at).first_at, at)
+    return replace(of_this_silence(dump, base_at), last_at=at)
 
 
 def of_this_silence(dump: Dump, base_at: float) -> Dump:
     """Leave out what was sent before the last answer: it used up nothing of the ceiling."""
-    return dump if dump.first_at >= base_at else Dump(dump.last_at, dump.last_at)
+    return dump if dump.first_at >= base_at else Dump(dump.last_at, dump.last_at, told=dump.told)
 
 
 def running(dump: Dump, rules: KdumpRules, now: float) -> bool:

@@ -41,7 +41,7 @@ from pmwatchd.core.operation import (
     Recovered,
     Vouched,
 )
-from pmwatchd.core.orders import Order, ProbeHost, Record, ReportNext, Value
+from pmwatchd.core.orders import Order, ProbeHost, Recall, Record, ReportNext, Value
 from pmwatchd.core.rules import Fencing
 from pmwatchd.core.stage import Stage, Standing, Step
 
@@ -229,11 +229,14 @@ def _looked(operation: Operation, event: Looked, fencing: Fencing, now: float) -
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
+    if event.held:  # what time ends is no fault of ours
+        waiting = replace(operation, until_at=now + LOOK_AGAIN_S, looking_since_at=now)
+        return Move(waiting)
     ours = event.result is ProbeResult.LOCAL_FAULT or event.unsure
     if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
         reason = "no heartbeat can be sent: a fault of our own"
         return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)
-    if event.held or ours:
+    if ours:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
     return _cleared(operation, fencing, now)
 
@@ -457,8 +460,10 @@ def _end_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 def _cancelled(operation: Operation, now: float) -> Move:
     """End by a person's word, but not while a command is on its way to a device."""
     word = operation.cancelled
-    if word is None or _commanded(operation):
+    if word is None:
         return Move(operation)
+    if _commanded(operation):
+        return Move(operation, (Recall(operation=operation.id),))
     return _close(operation, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
 
 

@@ -10,6 +10,7 @@ are looked at when time passes, and only when they are due.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -149,7 +150,9 @@ class Fleet:
         self._answer_queries(now)
         for name in inspection.turns(site, self._machines, now):
             self._due_at[name] = now
-        sitewatch.attend(site, now)
+        deaf_since_at = sitewatch.attend(site, now)
+        if deaf_since_at is not None:
+            self._forgive(deaf_since_at, now)
         for name in sorted(name for name, at in self._due_at.items() if at <= now):
             self._settle(self._machines[name], now)
         if site.wanting:
@@ -161,12 +164,21 @@ class Fleet:
             self._saved_site = memory
             site.orders.append(memory)
 
+    def _forgive(self, since_at: float, now: float) -> None:
+        """Forget the silence of a time in which nobody could have been heard."""
+        for name in sorted(self._machines):
+            machine = self._machines[name]
+            watch = watching.misheard(machine.host, machine.watch, since_at, now)
+            upkeep.enter(self._site, machine, watch, now)
+            self._due_at[name] = now
+
     # events ------------------------------------------------------------------------------
 
     def _sense(self, name: str, sign: treatment.Sign, now: float) -> None:
         machine = self._machines.get(name)
         if machine is not None:
             treatment.sensed(self._site, machine, sign, now)
+            self._count(machine, now)
             self._due_at[name] = now  # not yet: an answer to come may stop what is due
 
     def _settle(self, machine: Machine, now: float) -> None:
@@ -177,11 +189,7 @@ class Fleet:
         if machine.gone and machine.operation is None:
             self._forget(machine)
             return
-        self._site.census.note(machine.host, machine.standing, now)
-        if isinstance(machine.watch, watching.Up):
-            self._site.answering.add(name)
-        else:
-            self._site.answering.discard(name)
+        self._count(machine, now)
         if machine.serves and machine.host.as_proxy.enabled:
             self._site.serving[name] = machine.host
         else:
@@ -191,6 +199,19 @@ class Fleet:
             self._due_at.pop(name, None)
         else:
             self._due_at[name] = due_at
+
+    def _count(self, machine: Machine, now: float) -> None:
+        """Note how a host stands among all, as soon as that is known."""
+        site, name = self._site, machine.name
+        site.census.note(machine.host, machine.standing, now)
+        if machine.answers:
+            site.answering.add(name)
+        else:
+            site.answering.discard(name)
+        if machine.missed:
+            site.missed.add(name)
+        else:
+            site.missed.discard(name)
 
     def _save(self, machine: Machine, now: float) -> None:
         memory = machine.memory(now)
@@ -330,6 +351,10 @@ class Fleet:
         memory = self._memories.get(host.name)
         machine = recall(host, memory, now, self._until_at(memory))
         self._machines[host.name] = machine
+        keeper = machine.maintenance
+        if keeper is not None and keeper.until_at is not None:
+            announce_at = sitewatch.announce_at(now, keeper.until_at)
+            machine.maintenance = replace(keeper, announce_at=announce_at)
         upkeep.protect(site, machine, now)
         if memory is not None and memory.quiet:
             machine.quiet_until = now + site.rules.fencing.quiet_time_s
@@ -365,6 +390,7 @@ class Fleet:
         self._site.census.forget(machine.name)
         self._site.rounds.forget(machine.name)
         self._site.answering.discard(machine.name)
+        self._site.missed.discard(machine.name)
         self._site.fencing.discard(machine.name)
         self._site.wanting.pop(machine.name, None)
         self._due_at.pop(machine.name, None)

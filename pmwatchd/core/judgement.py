@@ -20,9 +20,14 @@ from pmwatchd.core.operation import Phase
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import Hold
 
+SHADOWED = Verdict(
+    HoldName.SHADOW, "safety.automatic is false for it: it is judged, and nothing is done"
+)
+
 PRIORITY = "priority"
 """Label whose number puts a host before others; higher goes first."""
 
+_AFTER_OTHERS = (HoldName.BUDGET, HoldName.SHADOW)
 _NO_WAY = (HoldName.UNPROTECTED, HoldName.BACKOFF)
 
 
@@ -39,18 +44,29 @@ def judge(site: Site, machine: Machine, now: float) -> None:
             consult.ask(site, machine, now)  # so that it is known when its grace ends
         return
     verdicts = passive(site, machine, now)
+    if all(verdict.name is HoldName.OBSERVER_ILL for verdict in verdicts):
+        consult.ask(site, machine, now)  # a witness that can be asked shows that we are well
     if not verdicts:
-        consult.ask(site, machine, now)
         verdicts = consult.verdicts(site, machine, now)
     if verdicts:
         show(site, machine, verdicts, now)
         _tell_unfenced(site, machine, verdicts, now)
     elif consult.unsure(machine, now) or soft.delays(machine, now):
-        pass  # what others say, or what the host makes of it, is not known yet
+        _keep(site, machine, now)
     elif machine.host.automatic:
         site.wanting[machine.name] = _rank(machine)
     else:
         _spare(site, machine, now)
+
+
+def _keep(site: Site, machine: Machine, now: float) -> None:
+    """While others are asked, what is judged after them stays shown."""
+    kept = tuple(
+        Verdict(hold.name, hold.reason, hold.until_at)
+        for hold in machine.holds.values()
+        if hold.name in _AFTER_OTHERS
+    )
+    show(site, machine, kept, now)
 
 
 def passive(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
@@ -64,7 +80,11 @@ def grant(site: Site, machine_of: Callable[[str], Machine], now: float) -> None:
     taken = len(site.fencing)
     first, waiting = site.budget.share_out(site.wanting.values(), taken, site.rules.safety, now)
     for name in first:
-        _begin(site, machine_of(name), now)
+        machine = machine_of(name)
+        if verdicts := passive(site, machine, now):  # since it was judged
+            show(site, machine, verdicts, now)
+        else:
+            _begin(site, machine, now)
     for one in waiting:
         verdict = Verdict(HoldName.BUDGET, one.reason, one.until_at)
         show(site, machine_of(one.name), (verdict,), now)
@@ -94,7 +114,8 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
         yield Verdict(HoldName.PAUSED, f"paused by {pause.by}: {pause.reason}", pause.until_at)
     host = machine.host
     others = len(site.answering) - (machine.name in site.answering)
-    ill = site.ill or site.observer.isolated(
+    ill = site.observer.complaint(now) or site.ill
+    ill = ill or site.observer.isolated(
         now, others_up=others > 0, within_s=2 * host.heartbeat.interval_s
     )
     if ill:
@@ -105,9 +126,8 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
                 yield Verdict(HoldName.STORM, storm.reason, storm.until_at)
                 break
     if host.power_management.kdump and site.rules.kdump.enabled:
-        watch = machine.watch
-        base_at = watch.base_at if isinstance(watch, watching.NonResponsive) else now
-        found = dump.verdict(machine.dump, base_at, watch.since_at, site.rules.kdump, now)
+        silent_at = machine.watch.since_at
+        found = dump.verdict(machine.dump, machine.heard_at, silent_at, site.rules.kdump, now)
         if found is not None:
             yield found
 
@@ -143,8 +163,7 @@ def _begin(site: Site, machine: Machine, now: float) -> None:
 
 def _spare(site: Site, machine: Machine, now: float) -> None:
     """Shadow mode: say, once per silence, what would have been done."""
-    words = "safety.automatic is false for it: it is judged, and nothing is done"
-    show(site, machine, (Verdict(HoldName.SHADOW, words),), now)
+    show(site, machine, (SHADOWED,), now)
     if not machine.spared:
         machine.spared = True
         site.tell("fence.would_have", machine, reason=_reason(machine, now))

@@ -7,6 +7,7 @@ place here changes, and only :mod:`pmwatchd.core.treatment` changes it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -79,6 +80,7 @@ class Machine:
     A host and its state.
 
     Attributes:
+        last_answer_at: When it last answered, as far as the core was told.
         seen: It has answered since this start.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
@@ -96,6 +98,7 @@ class Machine:
         parked: It was fenced too often, and waits for a person's word.
         soft_fenced: Its soft fencing command ran, or was skipped, in this silence.
         soft_reading: Its power is read before that.
+        soft_running: The command runs, as far as is known.
         soft_number: Number of the question whether it ran.
         soft_until: Until then an answer to it is waited for.
         spared: In shadow mode: that it would have been fenced was told in this silence.
@@ -130,6 +133,7 @@ class Machine:
     parked: bool = False
     soft_fenced: bool = False
     soft_reading: bool = False
+    soft_running: bool = False
     soft_number: int = 0
     soft_until: float | None = None
     spared: bool = False
@@ -168,6 +172,23 @@ class Machine:
     def silent(self) -> bool:
         """Silent beyond its grace period."""
         return isinstance(self.watch, watching.NonResponsive)
+
+    @property
+    def heard_at(self) -> float:
+        """Its last answer since this start; what it sent before that is of another silence."""
+        return -math.inf if self.last_answer_at is None else self.last_answer_at
+
+    @property
+    def answers(self) -> bool:
+        """Answers from elsewhere: the host of this daemon does whatever becomes of its network."""
+        up = isinstance(self.watch, watching.Up)
+        return up and not self.gone and not self.host.engine
+
+    @property
+    def missed(self) -> bool:
+        """Silent, within its grace period or beyond it, and still in the inventory."""
+        connecting = isinstance(self.watch, watching.Connecting) and self.watch.failures > 0
+        return (self.silent or connecting) and not self.gone
 
     @property
     def standing(self) -> Standing:
@@ -234,6 +255,7 @@ class Machine:
             host=self.name,
             fingerprint=self.fingerprint,
             booting=isinstance(self.watch, watching.Booting),
+            dumped=isinstance(self.watch, watching.Booting) and not self.watch.ours,
             quiet=self.quiet_until is not None and now < self.quiet_until,
             failures=self.failures,
             left_off=self.left_off,
@@ -298,7 +320,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         return Machine(host=host, watch=watching.Unknown(now))
     watch: Watch = watching.Unknown(now)
     if memory.booting:
-        watch = watching.power_on(host, now)
+        watch = watching.power_on(host, now, ours=not memory.dumped)
     elif memory.fingerprint == host.fingerprint:
         watch = watching.Connecting(now, base_at=now)
     keeper = Maintenance(

@@ -393,12 +393,14 @@ class Host:
 
     @property
     def fingerprint(self) -> str:
-        """Where and how it is asked; a host that changes it is ``unknown`` again."""
+        """Where and how it is asked, and what is an answer; one that changes is ``unknown`` again."""
         probes = (
             f"{p.type}{'+tls' if p.tls else ''}://{p.address}:{p.port or ''}{p.path}"
             for p in self.heartbeat.probes
         )
-        return "|".join([self.address, *sorted(probes)])
+        beat = self.heartbeat
+        strict = ["all"] * beat.require_all + ["strong"] * beat.weak_is_silent
+        return "|".join([self.address, *sorted(probes), *strict])
 
     @property
     def wiring(self) -> str:

@@ -11,6 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
+WITNESS_GOOD_S = 8.0
+"""A witness is asked every few seconds; one that was reached so long ago still counts."""
+
 SHAKEN_S = 10.0
 """After the process was stopped or late it does not trust itself for so long."""
 
@@ -22,11 +25,13 @@ class Observer:
 
     Attributes:
         canaries: Whether each of them answers, as far as they were heard of.
+        heard_at: When a host or a canary answered last.
         witness_at: When a witness was last reached.
         shaken_until: It was late, stopped or suspended a short while ago.
     """
 
     canaries: dict[str, bool] = field(default_factory=dict)
+    heard_at: float = -math.inf
     witness_at: float = -math.inf
     shaken_until: float = -math.inf
 
@@ -38,14 +43,26 @@ class Observer:
         """Forget canaries that the configuration does not name any more."""
         self.canaries = {name: well for name, well in self.canaries.items() if name in canaries}
 
-    def complaint(self, now: float) -> str:
-        """Return why this place cannot be trusted whatever the hosts do, or "" if it can."""
+    def cut_off(self) -> str:
+        """Return why the way to everybody is in doubt whatever the hosts do, or ""."""
         silent = sorted(name for name, answers in self.canaries.items() if not answers)
         if 2 * len(silent) > len(self.canaries):
             return f"{len(silent)} of {len(self.canaries)} canaries silent: {', '.join(silent)}"
-        if now < self.shaken_until:
-            return "the daemon itself stood still or was late a short while ago"
         return ""
+
+    def dazed(self, now: float) -> str:
+        """Return why the daemon itself is in doubt, or ""."""
+        late = now < self.shaken_until
+        return "the daemon itself stood still or was late a short while ago" if late else ""
+
+    def complaint(self, now: float) -> str:
+        """Return why this place cannot be trusted whatever the hosts do, or "" if it can."""
+        return self.cut_off() or self.dazed(now)
+
+    def hear(self, now: float, *, hosts_up: bool) -> None:
+        """Note whether anything answers now."""
+        if hosts_up or any(self.canaries.values()):
+            self.heard_at = now
 
     def isolated(self, now: float, *, others_up: bool, within_s: float) -> str:
         """
@@ -53,8 +70,9 @@ class Observer:
 
         Args:
             others_up: Another watched host answers.
-            within_s: A witness that was reached so long ago still counts.
+            within_s: Two heartbeat intervals.
         """
-        if others_up or any(self.canaries.values()) or now - self.witness_at <= within_s:
+        reached = now - self.witness_at <= max(within_s, WITNESS_GOOD_S)
+        if others_up or any(self.canaries.values()) or reached:
             return ""
         return "nothing answers at all: no other host, no canary, no witness"

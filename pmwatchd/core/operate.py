@@ -34,6 +34,7 @@ def open_operation(
         by=by,
         reason=reason,
         opened_at=now,
+        was_up=_is_up(machine),
         owed=machine.missing_agents,
         vouched=vouched,
         word_only=vouched is not None,
@@ -98,6 +99,7 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         ordered = order
         if isinstance(order, RunAgent):
             ordered = site.complete(order, after.host, now)
+            _tell_spaced(site, machine, ordered, now)
         site.orders.append(ordered)
     if after.miswired:
         machine.miswired = after.host.wiring
@@ -111,6 +113,14 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
     if after.phase is Phase.CLOSED:
         _closed(site, machine, after, now)
+
+
+def _tell_spaced(site: Site, machine: Machine, order: RunAgent, now: float) -> None:
+    """A wait that nothing else shows."""
+    if order.not_before > now:
+        for_s = round(order.not_before - now, 3)
+        by = site.rules.safety.poweron_spacing.by
+        site.tell("fence.spaced", machine, agent=order.agent.name, for_s=for_s, reason=by)
 
 
 def _just(before: Operation | None, after: Operation, name: str) -> bool:
@@ -164,11 +174,12 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     if operation.proven_off_at is not None:
         machine.quiet_until = now + fencing.quiet_time_s
     seen_off = operation.proven_off_at is not None and operation.vouched is None
-    if seen_off and not operation.miswired:
-        # proven off, and nobody answered: it is the right machine
-        machine.miswired, machine.wiring.off = "", frozenset()
+    if seen_off and operation.switched and operation.was_up and not operation.miswired:
+        # it answered until these cut its power, and not since: they are its own
+        machine.miswired = ""
+        machine.wiring.off -= operation.host.outlets(operation.switched)
     _remember_missing(machine, operation, fencing, now)
-    if operation.proven_off_at is not None and operation.cause is Cause.AUTOMATIC:
+    if seen_off and operation.cause is Cause.AUTOMATIC and operation.cancelled is None:
         _count_loop(site, machine, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):

@@ -98,6 +98,7 @@ class Operation:
 
     Attributes:
         host: The host as it was defined when the operation began.
+        was_up: The host answered when it was opened.
         looked_at: When the last look was ordered; an answer since then stops an ``off``.
         looking_since_at: When the first of the looks before the next ``off`` was ordered.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
@@ -127,6 +128,7 @@ class Operation:
     by: str
     reason: str
     opened_at: float
+    was_up: bool = False
     phase: Phase = Phase.BLOCKED
     turn: int = 0
     group: int = 0

@@ -19,6 +19,9 @@ from pmwatchd.core.model import AliveCheck, HoldName, Opinion
 ASK_EVERY_S = 5.0
 """A host is asked about at most so often."""
 
+ROUND_S = 6.0
+"""So long others are asked in the place of those that cannot be."""
+
 GOOD_FOR_S = 8.0
 """What others said counts for so long: two rounds, so that a slow answer does not make a gap."""
 
@@ -42,6 +45,7 @@ class Inquiry:
 
     Attributes:
         number: Of the present round; 0: nobody was ever asked.
+        asked: Witnesses of this round.
         waiting: Witnesses of this round that have not answered.
         checking: The site's own command has not answered.
         words: What each witness said in this round.
@@ -51,6 +55,7 @@ class Inquiry:
 
     number: int = 0
     asked_at: float = -math.inf
+    asked: frozenset[str] = frozenset()
     waiting: frozenset[str] = frozenset()
     checking: bool = False
     words: Mapping[str, Word] = field(default_factory=dict)
@@ -83,6 +88,7 @@ def begin(inquiry: Inquiry, witnesses: Sequence[str], now: float, *, check: bool
     return Inquiry(
         number=inquiry.number + 1,
         asked_at=now,
+        asked=frozenset(witnesses),
         waiting=frozenset(witnesses),
         checking=check,
         words={name: inquiry.words[name] for name in seen_by(inquiry, now)},
@@ -90,11 +96,19 @@ def begin(inquiry: Inquiry, witnesses: Sequence[str], now: float, *, check: bool
     )
 
 
+def in_place(inquiry: Inquiry, witness: str) -> Inquiry:
+    """Ask one more in the place of one that could not be asked."""
+    one = {witness}
+    return replace(inquiry, asked=inquiry.asked | one, waiting=inquiry.waiting | one)
+
+
 def heard(inquiry: Inquiry, question: int, witness: str, word: Word) -> Inquiry:
     """Take in what a witness said; an answer to an older question proves nothing."""
     if question != inquiry.number or witness not in inquiry.waiting:
         return inquiry
-    words = {**inquiry.words, witness: word}
+    words = dict(inquiry.words)
+    if word.opinion is not Opinion.NONE:  # who cannot be asked takes nothing back
+        words[witness] = word
     left = inquiry.waiting - {witness}
     return replace(inquiry, waiting=left, words=words, answered_at=word.at)
 
@@ -109,7 +123,9 @@ def checked(inquiry: Inquiry, question: int, word: Word) -> Inquiry:
 def stale(inquiry: Inquiry, now: float) -> bool:
     """Whether what was said is too old to act upon, or has not all been said."""
     good_until = max(inquiry.asked_at + GOOD_FOR_S, inquiry.answered_at + SETTLED_FOR_S)
-    return inquiry.pending or now > good_until
+    alive = sum(word.opinion is Opinion.ALIVE for word in inquiry.words.values())
+    faded = alive > len(seen_by(inquiry, now))  # it reached the host, and has to be asked again
+    return inquiry.pending or now > good_until or faded
 
 
 def seen_by(inquiry: Inquiry, now: float) -> list[str]:

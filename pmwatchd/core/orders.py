@@ -88,6 +88,7 @@ class SaveHost:
     Attributes:
         fingerprint: Where and how it has answered once; None: never.
         booting: It was powered on and has not answered yet.
+        dumped: It boots by itself after a crash dump, and we did not power it on.
         quiet: An operation proved it off less than the quiet time ago.
         failures: Failed operations since it last answered.
         left_off: A person ended the pursuit of *on*.
@@ -106,6 +107,7 @@ class SaveHost:
     host: str
     fingerprint: str | None = None
     booting: bool = False
+    dumped: bool = False
     quiet: bool = False
     failures: int = 0
     left_off: bool = False
@@ -160,6 +162,13 @@ class RunAgent:
     without: frozenset[str] = frozenset()
     brief: bool = False
     looked_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recall:
+    """Do not begin what still waits for its time in this operation; it is answered as withdrawn."""
+
+    operation: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,5 +268,5 @@ class Answer:
 
 Durable = Record | SaveOperation | SaveHost | SaveSite
 Question = AskWitness | CheckAlive | FenceSoftly
-Act = RunAgent | HoldDevice | ProbeHost | ReportNext | Question
+Act = RunAgent | Recall | HoldDevice | ProbeHost | ReportNext | Question
 Order = Durable | Act | Answer

@@ -10,7 +10,7 @@ operation runs, which reads for itself, or in a maintenance.
 
 from __future__ import annotations
 
-from pmwatchd.core import inspection, operate, soft, tell, upkeep, verdict
+from pmwatchd.core import inspection, judgement, operate, soft, tell, upkeep, verdict
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Check, Machine
@@ -69,7 +69,8 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
-    soft.read(site, machine, check, now)
+    held = not machine.silent or bool(judgement.passive(site, machine, now))
+    soft.read(site, machine, check, now, held=held)
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
     machine.missing -= check.host.outlets(on)
@@ -78,8 +79,7 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         machine.doubtful = frozenset()
     inspection.judge(site, machine, check, now)
     upkeep.mended(site, machine, now)
-    booting = isinstance(machine.watch, watching.Booting)
-    dark = booting and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
+    dark = _is_our_boot(machine) and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
     if not dark and not machine.missing_agents & off:
         machine.off_readings = 0
         return
@@ -102,8 +102,13 @@ def _wanted(machine: Machine) -> bool:
     return _needed(machine) or inspection.wanted(machine)
 
 
+def _is_our_boot(machine: Machine) -> bool:
+    """Whether it boots because we powered it on."""
+    return isinstance(machine.watch, watching.Booting) and machine.watch.ours
+
+
 def _needed(machine: Machine) -> bool:
     """Whether something is to be done if it reads off."""
-    return isinstance(machine.watch, watching.Booting) or bool(
+    return _is_our_boot(machine) or bool(
         machine.missing_agents or machine.doubtful or machine.soft_reading
     )

@@ -59,7 +59,9 @@ class Site:
         fencing: Hosts that an automatic operation switches off now; each takes a slot.
         wanting: Hosts that nothing but the budget holds.
         storms: Domains in a storm, as of this pass.
+        missed: Hosts that do not answer, within their grace or beyond it.
         ill: Why the daemon does not trust itself, and since when.
+        cut_off_at: Since when nobody could have been heard, while that lasts.
         mute: When a witness could not be asked last.
         rounds: Whose agents are read next while it answers.
         powered: When a host of a domain was, or will be, powered on last, and which.
@@ -74,6 +76,7 @@ class Site:
     hosts: dict[str, Host] = field(default_factory=dict)
     serving: dict[str, Host] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
+    missed: set[str] = field(default_factory=set)
     fencing: set[str] = field(default_factory=set)
     wanting: dict[str, budget.Rank] = field(default_factory=dict)
     census: storm.Census = field(default_factory=storm.Census)
@@ -81,6 +84,7 @@ class Site:
     observer: Observer = field(default_factory=Observer)
     ill: str = ""
     ill_since_at: float = 0.0
+    cut_off_at: float | None = None
     budget: budget.Budget = field(default_factory=budget.Budget)
     pause: Suspension | None = None
     override: Suspension | None = None

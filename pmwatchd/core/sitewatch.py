@@ -19,13 +19,22 @@ ANNOUNCE_S = 300.0
 """The end of what a person set is announced so long before it."""
 
 
-def attend(site: Site, now: float) -> None:
-    """Let time pass for the site."""
+def attend(site: Site, now: float) -> float | None:
+    """
+    Let time pass for the site.
+
+    Returns since when nobody could have been heard, if somebody can again now.
+    """
     site.pause = _expire(site, "pause", site.pause, now)
     site.override = _expire(site, "override", site.override, now)
-    _judge_observer(site, now)
-    _judge_storms(site, now)
+    deaf = _judge_observer(site, now)
+    judge_storms(site, now)
     site.due_at = _due_at(site, now)
+    since_at = site.cut_off_at
+    if deaf:
+        return None
+    site.cut_off_at = None
+    return since_at
 
 
 def saved(site: Site) -> SaveSite:
@@ -58,8 +67,15 @@ def _expire(site: Site, name: str, word: Suspension | None, now: float) -> Suspe
     return word
 
 
-def _judge_observer(site: Site, now: float) -> None:
-    complaint = site.observer.complaint(now)
+def _judge_observer(site: Site, now: float) -> bool:
+    """Return whether nobody can be heard now."""
+    observer = site.observer
+    observer.hear(now, hosts_up=bool(site.answering))
+    alone = _alone(site, now)
+    cut_off = observer.cut_off() or alone
+    if cut_off and site.cut_off_at is None:
+        site.cut_off_at = observer.heard_at if alone else now
+    complaint = cut_off or observer.dazed(now)
     if complaint:
         if not site.ill:
             site.ill_since_at = now
@@ -69,9 +85,22 @@ def _judge_observer(site: Site, now: float) -> None:
         site.tell("observer.well", took_s=round(now - site.ill_since_at, 3))
         site.clear_alert(Alert.OBSERVER_ILL)
     site.ill = complaint
+    return bool(cut_off)
 
 
-def _judge_storms(site: Site, now: float) -> None:
+def _alone(site: Site, now: float) -> str:
+    """Return why nothing at all answers, for two intervals of some host that is missed, or ""."""
+    observer = site.observer
+    if observer.heard_at == now or not site.missed:
+        return ""
+    within_s = min(2 * site.hosts[name].heartbeat.interval_s for name in site.missed)
+    if now - observer.heard_at <= within_s:
+        return ""
+    return observer.isolated(now, others_up=False, within_s=within_s)
+
+
+def judge_storms(site: Site, now: float) -> None:
+    """Count who is silent, and raise or clear what that means."""
     site.storms = site.census.storms(site.rules.safety.storm, now)
     if site.storms and site.override is None:
         reason = "; ".join(storm.reason for storm in site.storms.values())
@@ -89,6 +118,7 @@ def _due_at(site: Site, now: float) -> float | None:
     ]
     if site.rounds.due_at is not None:
         instants.append(site.rounds.due_at)
-    if site.ill or site.storms or site.census.troubled:
+    unheard = site.missed and site.observer.heard_at < now
+    if site.ill or unheard or site.storms or site.census.troubled:
         instants.append(now + LOOK_EVERY_S)
     return min(instants, default=None)

@@ -31,16 +31,20 @@ def delays(machine: Machine, now: float) -> bool:
     return machine.soft_reading or waits
 
 
-def read(site: Site, machine: Machine, check: Check, now: float) -> None:
-    """Take in what the power reads, and run the command unless it is off."""
+def read(site: Site, machine: Machine, check: Check, now: float, *, held: bool) -> None:
+    """Take in what the power reads, and run the command unless it is off or held by now."""
     if not machine.soft_reading:
         return
     machine.soft_reading = False
+    if held or not machine.host.automatic:
+        machine.soft_fenced = False
+        return
     if verdict.of_groups(check.host, check.power) is PowerStatus.OFF:
         site.tell("fence.soft_ended", machine, result="skipped", reason="its power reads off")
         return
     host = machine.host
     machine.soft_number += 1
+    machine.soft_running = True
     machine.soft_until = now + ANSWER_S
     site.tell("fence.soft_began", machine)
     target = Candidate(
@@ -53,11 +57,20 @@ def read(site: Site, machine: Machine, check: Check, now: float) -> None:
     site.orders.append(FenceSoftly(host=host, question=machine.soft_number, target=target))
 
 
+def forget(site: Site, machine: Machine) -> None:
+    """The silence is over."""
+    if machine.soft_until is not None and machine.soft_running:
+        site.tell("fence.soft_ended", machine, result="recovered", reason="the host answers")
+    machine.soft_fenced = machine.soft_reading = machine.soft_running = False
+    machine.soft_until = None
+
+
 def ended(site: Site, machine: Machine, event: SoftFenced, now: float) -> None:
     """Wait for an answer of the host if the command ran; else nothing is to be waited for."""
     command = machine.host.power_management.soft_fencing
     if event.question != machine.soft_number or machine.soft_until is None:
         return
+    machine.soft_running = False
     result = "ok" if event.ran else "failed"
     site.tell("fence.soft_ended", machine, result=result, reason=event.reason)
     wait_s = command.wait_s if command is not None and event.ran else 0.0

@@ -106,8 +106,13 @@ class Census:
         if tuple(rules) == self._parted:
             return
         self._parted = tuple(rules)
-        self._counts.clear()
-        self._troubled.clear()
+        kept = {rule.by for rule in rules}
+        self._counts = {
+            domain: _Count(over_at=count.over_at)  # a cooldown goes on
+            for domain, count in self._counts.items()
+            if domain.by in kept
+        }
+        self._troubled = set(self._counts)
         for entry in self._entries.values():
             self._put_in(entry)
 

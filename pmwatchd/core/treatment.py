@@ -9,7 +9,6 @@ its orders at the site.
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 from pmwatchd.core import (
@@ -20,6 +19,8 @@ from pmwatchd.core import (
     operate,
     opinion,
     powerwatch,
+    sitewatch,
+    soft,
     upkeep,
 )
 from pmwatchd.core import watch as watching
@@ -50,15 +51,17 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         machine.last_answer_at = sign.at
         machine.seen = True
         machine.fingerprint = machine.host.fingerprint
+    elif isinstance(sign, Silent) and sign.last_answer_at is not None:
+        machine.last_answer_at = sign.last_answer_at
     upkeep.enter(site, machine, watching.step(machine.host, machine.watch, sign, now), now)
     if watching.never_answered(machine.host, machine.watch, now):
         reason = "it has not answered at its present address with its present probes"
         upkeep.alert(site, machine, Alert.UNFENCED, reason, now)
     if isinstance(sign, Answered):
         machine.failures, machine.retry_at, machine.left_off = 0, None, False
-        machine.inquiry, machine.dump = opinion.forget(machine.inquiry), None
-        machine.soft_fenced = machine.soft_reading = machine.spared = False
-        machine.soft_until = None
+        machine.inquiry, machine.spared = opinion.forget(machine.inquiry), False
+        _end_dump(site, machine, now)
+        soft.forget(site, machine)
         upkeep.clear(site, machine, Alert.UNFENCED, Alert.LEFT_OFF, Alert.PARTITIONED)
         _weigh(site, machine, sign)
         if machine.operation is not None:
@@ -85,7 +88,10 @@ def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now:
 
 def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
+    sitewatch.judge_storms(site, now)  # who fell silent in this pass counts already
     verdicts = judgement.passive(site, machine, now) + consult.verdicts(site, machine, now)
+    if not machine.host.automatic:
+        verdicts = (*verdicts, judgement.SHADOWED)
     lasting = any(verdict.until_at is None for verdict in verdicts)
     if not machine.silent:
         reason = f"the host is {watching.liveness(machine.watch)}"
@@ -150,16 +156,19 @@ def _forget_what_is_over(site: Site, machine: Machine, now: float) -> None:
         machine.fenced = 0
 
 
+def _end_dump(site: Site, machine: Machine, now: float) -> None:
+    """The host answers: whatever it dumped is over."""
+    found, machine.dump = machine.dump, None
+    if found is not None and found.told and not found.over:
+        took_s = round(now - found.first_at, 3)
+        site.tell("kdump.ended", machine, took_s=took_s, reason="it answers")
+
+
 def dumped(site: Site, machine: Machine, event: DumpHeard) -> None:
     """Take in a datagram of a host that writes a crash dump."""
     if not (machine.host.power_management.kdump and site.rules.kdump.enabled):
         return
-    base_at = _base_at(machine)
-    before = machine.dump
-    machine.dump = dump.heard(before, base_at, event.at)
-    fresh = before is None or before.first_at != machine.dump.first_at
-    if fresh and not machine.dump.over:
-        site.tell("kdump.began", machine, reason="it sends the datagrams of a crash dump")
+    machine.dump = dump.heard(machine.dump, machine.heard_at, event.at)
 
 
 def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
@@ -167,29 +176,24 @@ def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
     found, rules = machine.dump, site.rules.kdump
     if found is None or found.over or isinstance(machine.watch, watching.Up):
         return
-    if found.last_at < _base_at(machine):  # it has answered since: what it sent meant nothing
+    told = found.told
+    if found.last_at < machine.heard_at:  # it has answered since: what it sent meant nothing
         machine.dump = None
         return
-    found = machine.dump = dump.of_this_silence(found, _base_at(machine))
+    found = machine.dump = replace(dump.of_this_silence(found, machine.heard_at), told=True)
+    if not told:
+        site.tell("kdump.began", machine, reason="it sends the datagrams of a crash dump")
     if dump.running(found, rules, now):
         return
     machine.dump = replace(found, over=True)
     took_s = round(now - found.first_at, 3)
     if found.last_at + rules.quiet_after_s <= found.first_at + rules.ceiling_s:
         site.tell("kdump.ended", machine, took_s=took_s, reason="the datagrams have stopped")
-        upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
+        if machine.missed:
+            upkeep.enter(site, machine, watching.power_on(machine.host, now, ours=False), now)
         site.orders.append(ReportNext(machine.name))
     else:
         site.tell("kdump.ended", machine, took_s=took_s, reason="it takes too long")
-
-
-def _base_at(machine: Machine) -> float:
-    """The last answer, as far as the core was told: datagrams from before do not count."""
-    match machine.watch:
-        case watching.Connecting(base_at=base_at) | watching.NonResponsive(base_at=base_at):
-            return base_at
-        case _:
-            return -math.inf
 
 
 def _dump_ends_at(site: Site, machine: Machine) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pmwatchd.core import opinion
 from pmwatchd.core import watch as watching
 from pmwatchd.core.machine import Machine, Maintenance, Wiring
 from pmwatchd.core.model import Alert
@@ -105,6 +106,7 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     if machine.fingerprint != machine.host.fingerprint:
         machine.seen = False
         machine.watch = watching.Unknown(now)
+    machine.inquiry = opinion.forget(machine.inquiry)  # others may have to be asked now
     machine.watch = watching.redefined(machine.host, machine.watch, now)
     machine.check, machine.off_readings = None, 0  # its readings were of other agents
     kept = machine.host.outlets(machine.host.named(machine.wiring.off))

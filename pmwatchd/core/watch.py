@@ -30,6 +30,9 @@ from pmwatchd.core.model import Host, Liveness
 PAUSE_INTERVALS = 2
 """An observer that was away for more heartbeat intervals than this has not listened."""
 
+UNNOTICED_INTERVALS = 3
+"""It may take so long until what is wrong with the observer is noticed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
@@ -77,10 +80,16 @@ class NonResponsive:
 
 @dataclass(frozen=True, slots=True)
 class Booting:
-    """Was powered on; its silence is ignored until it answers or *until_at* passes."""
+    """
+    Boots; its silence is ignored until it answers or *until_at* passes.
+
+    Attributes:
+        ours: An operation has powered it on; else it boots by itself, after a crash dump.
+    """
 
     since_at: float
     until_at: float
+    ours: bool = True
 
 
 Watch = Unknown | Up | Connecting | NonResponsive | Booting
@@ -115,9 +124,9 @@ def step(host: Host, watch: Watch, sign: Sign, now: float) -> Watch:
             assert_never(sign)
 
 
-def power_on(host: Host, now: float) -> Booting:
-    """Return the state of a host that an operation has just proven on."""
-    return Booting(now, until_at=now + host.boot_timeout_s)
+def power_on(host: Host, now: float, *, ours: bool = True) -> Booting:
+    """Return the state of a host that an operation has just proven on, or that boots by itself."""
+    return Booting(now, until_at=now + host.boot_timeout_s, ours=ours)
 
 
 def redefined(host: Host, watch: Watch, now: float) -> Watch:
@@ -133,8 +142,27 @@ def redefined(host: Host, watch: Watch, now: float) -> Watch:
 def unheard(host: Host, watch: Watch, now: float) -> Watch:
     """Begin anew with a host that nobody listened to for a while."""
     if isinstance(watch, Booting):
-        return power_on(host, now)
+        return power_on(host, now, ours=watch.ours)
     return _pardon(host, watch, ObserverPaused(math.inf), now)
+
+
+def misheard(host: Host, watch: Watch, since_at: float, now: float) -> Watch:
+    """
+    Forget the silence of a time, from *since_at* until now, in which nobody could have been heard.
+
+    What fell silent in it, or just before it was noticed, begins anew; an older
+    silence goes on where it was.
+    """
+    heartbeat = host.heartbeat
+    noticed_s = UNNOTICED_INTERVALS * heartbeat.interval_s + heartbeat.timeout_s
+    match watch:
+        case Connecting() | NonResponsive() if watch.base_at < since_at - noticed_s:
+            older = replace(watch, base_at=watch.base_at + now - since_at)
+            return redefined(host, older, now)
+        case Booting():
+            return replace(watch, until_at=watch.until_at + now - since_at)
+        case _:
+            return unheard(host, watch, now)
 
 
 def deadline(host: Host, watch: Watch) -> float | None:

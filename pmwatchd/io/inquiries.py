@@ -9,8 +9,10 @@ strong ones.  What it could not try counts for nothing.
 from __future__ import annotations
 
 import asyncio
+import ssl
 import urllib.parse
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from pmwatchd.core.model import (
@@ -137,8 +139,6 @@ class NetworkInquiries:
         reason = f"{probe.words} {_WORDS[dialled]}"
         if dialled in (Dialled.SILENT, Dialled.MUTE):
             return _Found(Opinion.SILENT, reason)
-        if dialled is Dialled.OPENED and probe.tls:  # no TLS is spoken over a witness
-            return _Found(Opinion.ALIVE, reason, strong=None)
         return _Found(Opinion.ALIVE, reason, strong=dialled is Dialled.SPOKE)
 
     async def _ping(self, witness: Candidate, probe: Probe) -> _Found:
@@ -208,11 +208,25 @@ def _opening_of(probe: Probe) -> bytes | None:
     """What to say so that words come; None where none are awaited."""
     if probe.type is ProbeType.SSH:
         return b""
-    if probe.type is not ProbeType.HTTP or probe.tls:
+    if probe.type is not ProbeType.HTTP:
         return None
+    if probe.tls:
+        return _client_hello(probe.address)
     host = f"[{probe.address}]" if ":" in probe.address else probe.address
     path = urllib.parse.quote(probe.path, safe="/?&=%")
     return f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode()
+
+
+def _client_hello(name: str) -> bytes:
+    """The first words of TLS; whoever is awake behind the port answers, if only by an alert."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False  # nothing is learned but that somebody speaks
+    context.verify_mode = ssl.CERT_NONE
+    said = ssl.MemoryBIO()
+    speaker = context.wrap_bio(ssl.MemoryBIO(), said, server_hostname=name)
+    with suppress(ssl.SSLWantReadError):
+        speaker.do_handshake()
+    return said.read()
 
 
 def _end_of(completed: Completed, limit_s: float) -> str:

@@ -238,7 +238,7 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 (
                     "Datagrams at the crash dump port were refused: {unknown} from addresses of no "
                     "host with kdump, {garbage} that are no message of a dump, {surplus} more than "
-                    "one per second of a host[; one came from {sender}]"
+                    "two per second of a host[; one came from {sender}]"
                 ),
             ),
             (

@@ -162,11 +162,21 @@ def test_a_person_proves_the_wires_right_by_switching_it_off() -> None:
     scene = fed("bmc")
     scene.switches["node7", "bmc"].power = PowerStatus.OFF
     scene.until("alert.raised")
-    scene.kill()
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
     scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva"))
     scene.until("fence.closed")
     assert "alert.cleared" in scene.events()
     assert scene.status() == "booting"
+
+
+def test_the_proof_of_one_group_does_not_acquit_the_agent_of_another() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b", order=2)), rules=INSPECTED)
+    scene.switches["node7", "b"].power = PowerStatus.OFF
+    scene.until("alert.raised")
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva"))
+    scene.until("fence.off_proven")
+    scene.run(60.0)
+    assert scene.alerts() == {"miswired"}
 
 
 def test_what_we_switched_off_ourselves_is_no_sign_of_wrong_wires() -> None:
@@ -240,7 +250,7 @@ def test_no_two_turns_are_closer_together_than_a_tenth_of_a_second() -> None:
     rounds = Rounds()
     for number in range(1000):
         rounds.add(f"n{number}")
-    now, had = 0.0, []
+    now, had = 0.0, list[str]()
     while len(had) < 100:
         had += rounds.turns(now, within_s=0.0, every_s=EVERY_S, ready=lambda _: True)
         assert rounds.due_at is not None
@@ -259,7 +269,7 @@ def test_a_turn_looks_at_few_who_are_not_ready_and_comes_to_all() -> None:
         looked.append(name)
         return name == "n99"
 
-    now, had = 0.0, []
+    now, had = 0.0, list[str]()
     while not had:
         before = len(looked)
         had = rounds.turns(now, within_s=100.0, every_s=EVERY_S, ready=ready)

@@ -9,8 +9,10 @@ import pytest
 
 from pmwatchd.core.events import CanaryHeard, ObserverPaused
 from pmwatchd.core.model import (
+    AgentResult,
     AliveCheck,
     FenceAction,
+    Grace,
     HoldName,
     Host,
     Opinion,
@@ -72,6 +74,104 @@ def test_more_than_half_of_the_canaries_silent_is_a_hold_and_an_alert_and_ends_w
     assert scene.fleet.alerts() == ()
     assert scene.events("observer") == ["observer.ill", "observer.well"]
     assert scene.commands() == ["off", "on"]
+
+
+def cut_off(scene: Scene, *names: str) -> None:
+    """From here on neither canaries nor these hosts can be heard."""
+    for name in names:
+        scene.kill(name)
+    scene.put(CanaryHeard(CANARY.words, answers=False))
+
+
+def mend(scene: Scene, *names: str) -> None:
+    """Everything can be heard again, and these hosts answer."""
+    for name in names:
+        scene.alive[name] = True
+    scene.put(CanaryHeard(CANARY.words, answers=True))
+
+
+def test_silence_of_a_time_in_which_we_were_cut_off_is_forgotten() -> None:
+    scene = Scene(NODE, host("node8", agent()))
+    scene.run(10)
+    cut_off(scene, "node7", "node8")
+    scene.run(100)
+    mend(scene, "node8")
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+
+
+def test_a_silence_that_is_older_than_our_own_fault_goes_on_where_it_was() -> None:
+    node = replace(NODE, grace=Grace(period_s=60.0, failures=3))
+    scene = Scene(node, host("node8", agent()))
+    scene.run(10)
+    scene.kill()
+    scene.run(45)
+    cut_off(scene)
+    scene.run(100)
+    mend(scene)
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(60.0 - 45.0 - 5.0, abs=5.0)
+
+
+def test_a_host_that_was_dead_long_before_our_own_fault_is_fenced_right_after_it() -> None:
+    scene = Scene(NODE, host("node8", agent()))
+    scene.run(10)
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.kill()
+    scene.until("fence.closed")
+    cut_off(scene)
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.run(100)
+    mend(scene)
+    scene.run(1.0)
+
+    assert scene.events("fence.opened") == ["fence.opened"] * 2
+
+
+def test_a_boot_during_our_own_fault_is_given_that_time_as_well() -> None:
+    scene = Scene(NODE, host("node8", agent()))
+    scene.boots = False
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.on_proven")
+    proven_at = scene.now
+    cut_off(scene)
+    scene.run(50)
+    mend(scene)
+    scene.until("watch.non_responsive")
+
+    assert scene.now - proven_at == pytest.approx(50 + 60 + NODE.grace.period_s, abs=3.0)
+
+
+def test_where_nothing_answered_at_all_everything_is_heard_anew_when_something_does() -> None:
+    scene = Scene(NODE, host("node8", agent()), rules=ruled(canaries=(), witnesses=0))
+    scene.run(10)
+    scene.kill("node7")
+    scene.kill("node8")
+    scene.until("observer.ill")
+    assert [str(alert.name) for alert in scene.fleet.alerts()] == ["observer_ill"]
+    scene.run(100)
+    scene.alive["node8"] = True
+    scene.until("observer.well")
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+
+
+def test_a_witness_that_can_be_asked_shows_that_we_are_well() -> None:
+    bastion = PowerManagement(agents=(agent(),), proxies=("bastion.example", "engine"))
+    node = replace(NODE, power_management=bastion, heartbeat=replace(NODE.heartbeat, interval_s=1))
+    scene = Scene(node, rules=ruled(canaries=()))
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.off_proven")
+
+    assert len(scene.fields("observer.ill")) <= 1
 
 
 def test_a_canary_that_the_configuration_drops_is_forgotten() -> None:

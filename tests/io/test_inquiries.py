@@ -146,16 +146,28 @@ async def test_a_server_that_hangs_up_without_a_word_is_alive(
     assert said.opinion is Opinion.ALIVE
 
 
-async def test_with_tls_a_bare_accept_is_a_weak_sign(
+async def test_with_tls_a_bare_accept_is_silent_and_any_answer_is_alive(
     inquiries: NetworkInquiries, witness: Candidate
 ) -> None:
-    with accepting() as port:
-        asked = probe(ProbeType.HTTP, port, tls=True)
-        weak = await inquiries.ask_witness(suspect(asked), witness)
-        unsure = await inquiries.ask_witness(suspect(asked, weak_is_silent=True), witness)
+    greetings = []
 
-    assert weak.opinion is Opinion.ALIVE
-    assert unsure.opinion is Opinion.NONE
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        greetings.append(await reader.readexactly(3))
+        writer.write(b"\x15\x03\x03\x00\x02\x02\x28")  # an alert: the handshake failed
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with accepting() as mute:
+        asked = suspect(probe(ProbeType.HTTP, mute, tls=True))
+        hung = await inquiries.ask_witness(asked, witness)
+    async with server:
+        asked = suspect(probe(ProbeType.HTTP, port, tls=True), weak_is_silent=True)
+        awake = await inquiries.ask_witness(asked, witness)
+
+    assert hung.opinion is Opinion.SILENT
+    assert awake.opinion is Opinion.ALIVE
+    assert greetings == [b"\x16\x03\x01"]
 
 
 async def test_where_weak_is_silent_a_witness_calls_it_silent_too(

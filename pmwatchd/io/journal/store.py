@@ -65,10 +65,10 @@ _SAVE = {
         INSERT OR REPLACE INTO host
             (name, fingerprint, booting, quiet, failures, left_off, missing, miswired,
              maintenance, maintenance_by, maintenance_reason, expires_at, kept_off,
-             fenced, parked, soft_fenced, reads_off)
+             fenced, parked, soft_fenced, dumped, reads_off)
         VALUES (:name, :fingerprint, :booting, :quiet, :failures, :left_off, :missing, :miswired,
                 :maintenance, :maintenance_by, :maintenance_reason, :expires_at, :kept_off,
-                :fenced, :parked, :soft_fenced, :reads_off)
+                :fenced, :parked, :soft_fenced, :dumped, :reads_off)
         """,
     "site": """
         UPDATE site SET

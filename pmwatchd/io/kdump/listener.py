@@ -19,7 +19,7 @@ _MAGIC, _VERSION = 0x1B302A40, 1
 MESSAGES = frozenset(struct.pack(order + "II", _MAGIC, _VERSION) for order in "<>")
 """All of the message there is; a host writes it in its own byte order."""
 
-HEARD_EVERY_S = 1.0
+HEARD_EVERY_S = 0.5
 """A host is heard at most so often, whatever comes from its address."""
 TOLD_EVERY_S = 60.0
 READ_AT_ONCE_MAX = 256
