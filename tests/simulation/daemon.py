@@ -32,12 +32,13 @@ from pmwatchd.inquirer import Inquirer
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.runner import Runner
 from tests.simulation.disk import Disk, Journal
+from tests.simulation.ears import Ears
 from tests.simulation.inquiries import Canaries, Inquiries
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
 from tests.simulation.loop import SpinError, VirtualLoop, World
-from tests.simulation.network import Ears, Net, Wire
+from tests.simulation.network import Net, Wire
 from tests.simulation.story import Story
 from tests.simulation.wallclock import Calendar
 

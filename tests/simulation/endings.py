@@ -70,6 +70,8 @@ def _judge_host(findings: _Findings, view: HostView) -> None:
     if view.maintenance is not None and not site.people.may_keep(name):
         by = view.maintenance.by
         findings.add("maintenance", f"{name} is kept by {by}, who was refused or never asked")
+    if view.liveness is Liveness.UP and not site.iron.machines[name].answers:
+        findings.add("S4", f"{name} is {view.liveness}, and truly {site.iron.machines[name].state}")
     holds = {hold.name for hold in view.holds}
     if HoldName.SHADOW in holds and view.host.automatic:
         findings.add("S4", f"{name} is in shadow mode, and nobody said so")
@@ -117,7 +119,8 @@ def _judge_alerts(
         (Alert.UNPROTECTED, bool(view.host.groups)),
         (Alert.PARTITIONED, True),
         (Alert.PARKED, True),
-        (Alert.MISWIRED, True),  # the cables are mended, and a person had it proven
+        (Alert.MISWIRED, True),  # the cables are mended, and that was read, or proven by a person
+        (Alert.HALF_ALIVE, up),
     ]
     for alert, wrong in untrue:
         if alert in alerts and wrong:

@@ -109,6 +109,8 @@ KINDS = (
     Kind("host writes a crash dump", 60.0, outages.crashes),
     Kind("crash dump is forged", 75.0, outages.forged_dumps),
     Kind("person decides for all", 60.0, authority.decide),
+    Kind("plug leads to what is off", 50.0, strikes.unplugged),
+    Kind("kernel hangs, half of it goes on", 60.0, strikes.half_hangs),
 )
 
 _LIKELY: Mapping[str, float] = {
@@ -126,4 +128,6 @@ _LIKELY: Mapping[str, float] = {
     "hosts reboot in turn": 0.15,
     "power is lost": 0.1,
     "person decides for all": 0.25,
+    "plug leads to what is off": 0.5,
+    "kernel hangs, half of it goes on": 0.5,
 }

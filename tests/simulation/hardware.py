@@ -32,10 +32,12 @@ class Machine:
     The hardware of one host and the system that runs on it.
 
     Attributes:
-        state: ``up``, ``hung``, ``dumping``, ``booting`` or ``down``.
+        state: ``up``, ``half`` (a kernel that hangs by half: it accepts connections, and nobody
+            speaks there), ``hung``, ``dumping``, ``booting`` or ``down``.
         turned_at: When it last came up, or ceased to be up.
         boot_s: How long it boots; None: it never comes up.
         stays_off: Its chassis stays off when the feeds come back.
+        lives_by_half: By its configuration weak signs of life are enough.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Machine:
     boot_s: Callable[[], float | None] = lambda: 5.0
     booting: Appointment | None = None
     stays_off: bool = False
+    lives_by_half: bool = True
     moods: Moods = field(default_factory=Moods)
 
     @property
@@ -67,6 +70,11 @@ class Machine:
     def answers(self) -> bool:
         """Whether its system is alive."""
         return self.powered and self.state == "up"
+
+    @property
+    def half(self) -> bool:
+        """Whether it gives only weak signs of life."""
+        return self.powered and self.state == "half"
 
 
 @dataclass(slots=True, eq=False)

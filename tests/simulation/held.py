@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from pmwatchd.core.events import (
+    AgentReplied,
     AliveChecked,
     CanaryHeard,
     DeadlineReached,
@@ -38,6 +39,7 @@ from pmwatchd.core.orders import (
 from pmwatchd.core.rules import Rules
 from pmwatchd.ports import Remembered
 from tests.simulation.disk import Disk
+from tests.simulation.inspected import Inspected
 from tests.simulation.loop import World
 from tests.simulation.storms import Storms
 from tests.simulation.suspects import EPS_S, Health, Suspect
@@ -64,6 +66,10 @@ class Held:
 
     Args:
         answered_at: When the last answer of a host was delivered.
+
+    Attributes:
+        inspected: Judges what is called wired elsewhere.
+        saved: What the journal was last given of each host.
     """
 
     def __init__(
@@ -71,10 +77,14 @@ class Held:
         world: World,
         disk: Disk,
         tracks: Mapping[str, Track],
+        *,
         answered_at: Callable[[str], float],
+        inspected: Inspected,
         broke: Callable[[str, str], None],
     ) -> None:
         self.promises: Promises
+        self.inspected = inspected
+        self.saved: dict[str, SaveHost] = {}
         self._world = world
         self._disk = disk
         self._tracks = tracks
@@ -88,9 +98,10 @@ class Held:
         self._rules = rules
         self._started_at = self._world.now
         self._suspects: dict[str, Suspect] = {}
-        self._saved = dict(remembered.hosts)
+        self.saved = dict(remembered.hosts)
         self._storms = Storms(rules.safety.storm)
         self._health = Health()
+        self.inspected.begun(remembered.hosts)
         self._proven_at: list[float] = []
         until = remembered.site.override_until
         self._override_until = -math.inf if until is None else self._world.now + wall_s(until)
@@ -98,7 +109,7 @@ class Held:
             self._softly_at.clear()
         for name, ids in self._fenced.items():
             ids.difference_update(self._disk.open)  # they go on, and are counted when they end
-            saved = self._saved.get(name)
+            saved = self.saved.get(name)
             if self._disk.behind or saved is None:
                 ids.clear()
 
@@ -113,8 +124,8 @@ class Held:
                     self._answered(answered.host)
                 for silent in event.silent:
                     self._silent(silent.host)
-            case HostProbed(host=host, result=ProbeResult.ALIVE):
-                self._answered(host)
+            case HostProbed() | AgentReplied():
+                self._asked(event)
             case DeadlineReached():
                 self._end_pass(now)
             case ObserverPaused() | CanaryHeard() | WitnessSaid():
@@ -136,13 +147,25 @@ class Held:
             case _:
                 pass
 
+    def _asked(self, event: HostProbed | AgentReplied) -> None:
+        """See what came of a question to the host itself, or to an agent."""
+        if isinstance(event, AgentReplied):
+            suspect = self._suspects.get(event.host)
+            up = suspect is not None and suspect.up_since is not None
+            self.inspected.replied(event, up=up)
+            return
+        self.inspected.probed(event)
+        if event.result is ProbeResult.ALIVE:
+            self._answered(event.host)
+
     def _load(self, hosts: Mapping[str, Host]) -> None:
+        self.inspected.loaded(hosts)
         for name in self._suspects.keys() - hosts.keys():
             del self._suspects[name]
         for name, host in hosts.items():
             known = self._suspects.get(name)
             if known is None:
-                saved = self._saved.get(name, SaveHost(host=name))
+                saved = self.saved.get(name, SaveHost(host=name))
                 known = self._suspects[name] = Suspect(host, saved)
             if known.host.fingerprint != host.fingerprint:
                 known.unknown, known.up_since = True, None
@@ -183,6 +206,9 @@ class Held:
 
     def _end_pass(self, now: float) -> None:
         self._health.end_pass(self._suspects, now)
+        if not any(suspect.silent for suspect in self._suspects.values()):
+            self._storms.count({}, now)
+            return
         busy = {
             track.host.name
             for track in self._tracks.values()
@@ -199,6 +225,7 @@ class Held:
 
     def ordered(self, orders: Sequence[Order]) -> None:
         """See what the core has just decided."""
+        self.inspected.ordered(orders)
         for order in orders:
             match order:
                 case SaveHost():
@@ -229,7 +256,7 @@ class Held:
         self._fenced.pop(host, None)
 
     def _save(self, order: SaveHost) -> None:
-        self._saved[order.host] = order
+        self.saved[order.host] = order
         if order.host in self._suspects:
             self._suspects[order.host].saves(order)
 
@@ -279,6 +306,10 @@ class Held:
         grace_s = host.grace.period_s + host.extra_grace_s
         if now - suspect.pardoned_at < grace_s - EPS_S:
             yield f"its maintenance ended {now - suspect.pardoned_at:.1f} s ago"
+        if off := self.inspected.off(host.name):
+            yield f"{sorted(off)} read off while it answered"
+        if suspect.saved.miswired == host.wiring:
+            yield "it answered after it was proven off"
         self._forget_loop(suspect)
         fenced = len(self._fenced.get(host.name, ()))
         if fenced >= safety.loop_limit:

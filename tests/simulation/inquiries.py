@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from pmwatchd.core.events import CanaryHeard
-from pmwatchd.core.model import Candidate, Host, Opinion, Probe
+from pmwatchd.core.model import Candidate, Host, Opinion, Probe, ProbeResult
+from pmwatchd.io.heartbeat.beat import Beat
 from pmwatchd.ports import Said
+from tests.simulation.ears import hear, signs_of
 from tests.simulation.iron import Iron
 from tests.simulation.lifeline import Lifeline
 from tests.simulation.loop import VirtualLoop
@@ -41,8 +43,9 @@ class Inquiries:
         for mood in REFUSALS:
             if mood in moods:
                 return Said(Opinion.NONE, f"sshd {mood}")
-        suspect = self._iron.machines[host.name]
-        if suspect.answers and self._net.parts.reaches(witness.name, host.name):
+        reached = self._net.parts.reaches(witness.name, host.name)
+        suspect = self._iron.machines[host.name] if reached else None
+        if hear(Beat(host, began_at=0.0), signs_of(suspect, host)) is ProbeResult.ALIVE:
             return Said(Opinion.ALIVE, "answers")
         await self._life.sleep(TRY_S)
         return Said(Opinion.SILENT, "is silent")

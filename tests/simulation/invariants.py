@@ -11,18 +11,22 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 
-from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Host, Outcome
+from pmwatchd.core.model import Action, Cause, FenceAction, Host, Outcome
 from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation, Told
 from pmwatchd.core.rules import Rules
+from pmwatchd.io.heartbeat.beat import Beat
 from pmwatchd.ports import Completed, Remembered
 from pmwatchd.runner import LOOK_GOOD_FOR_S
+from tests.simulation.alerts import Alerts
 from tests.simulation.claims import Claims
 from tests.simulation.disk import Disk
 from tests.simulation.figures import Figures, died_at
 from tests.simulation.hardware import Execution, Switch
 from tests.simulation.held import Held
+from tests.simulation.inspected import Inspected
 from tests.simulation.loop import World
 from tests.simulation.outputs import HUSH
+from tests.simulation.spaced import Spaced
 from tests.simulation.story import Story
 from tests.simulation.truth import Believer, Life, Place, Track, Violation, place_of
 
@@ -38,6 +42,7 @@ class Witness:
     Attributes:
         claims: Judges every claim that a host is off.
         held: Judges every automatic off by the holds.
+        alerts: Judges alerts.
         knows_better: Returns who else knew a host alive that is fenced.
     """
 
@@ -47,7 +52,17 @@ class Witness:
         self.executions: Counter[str] = Counter()
         self.tracks: dict[str, Track] = {}
         self.claims = Claims(world, self.broke)
-        self.held = Held(world, disk, self.tracks, self.claims.answered_at, self.broke)
+        inspected = Inspected(world, self._switched_off_by, self.broke)
+        self.held = Held(
+            world,
+            disk,
+            self.tracks,
+            answered_at=self.claims.answered_at,
+            inspected=inspected,
+            broke=self.broke,
+        )
+        self.alerts = Alerts(world, self.claims, inspected, self.broke)
+        self._spaced = Spaced(world, self.broke)
         self.figures = Figures()
         self.knows_better: Callable[[Host], str] = lambda _host: ""
         self.last_off: dict[Switch, tuple[str, bool]] = {}
@@ -76,6 +91,8 @@ class Witness:
         self.life = Life(self._world.now, rules)
         self._known.update(hosts)
         self.claims.begun()
+        self.alerts.begun()
+        self._spaced.begun(rules.safety.poweron_spacing)
         self._acts.clear()
         if self._disk.behind:  # what was not durable is not known any more; it may be done again
             self._on_sent.clear()
@@ -89,6 +106,7 @@ class Witness:
     def inventory(self, hosts: Mapping[str, Host]) -> None:
         """Another inventory is valid from now on."""
         self._known.update(hosts)
+        self.alerts.loaded(hosts)
 
     def paused(self, for_s: float) -> None:
         """The daemon stands still from now on, and hears nothing."""
@@ -96,8 +114,9 @@ class Witness:
         if for_s > 2 * longest_s:
             self.life.resumed_at = self._world.now + for_s
 
-    def heard(self, host: Host) -> None:
+    def heard(self, host: Host, beat: Beat) -> None:
         """An answer of a host was delivered."""
+        self.alerts.heard(host, beat)
         self._heard_at[host.name, host.fingerprint] = self._world.now
         self.claims.heard(host.name)
         self.life.heard.add(host.name)
@@ -117,12 +136,12 @@ class Witness:
                 case Record(event="fence.continued", operation=str(name)):
                     self.tracks[name].host = self._known[self.tracks[name].host.name]
                     self.tracks[name].taken_up_at = self._world.now
-                case Record(event="alert.raised", operation=str(name)):
-                    self._alerts(order, self.tracks[name])
                 case Record(event="fence.restoring", operation=str(name)):
                     self.tracks[name].restoring = True
                 case RunAgent(action=FenceAction.OFF):
                     self._orders_off(order)
+                case RunAgent(action=FenceAction.ON):
+                    self._spaced.ordered(order, self.tracks[order.operation].host)
                 case _:
                     pass
 
@@ -130,6 +149,13 @@ class Witness:
             if isinstance(order, SaveOperation) and order.outcome is not None:
                 self._ends(self.tracks[order.id])
         self.held.ordered(orders)
+        self.alerts.saved = self.held.saved
+        for order in orders:
+            match order:
+                case Record(event="alert.raised" | "alert.cleared", host=str()):
+                    self.alerts.told(order, self.tracks.get(order.operation or ""))
+                case _:
+                    pass
 
     def _ends(self, track: Track) -> None:
         """What an operation sent off goes on to on, one way or the other, if its agent is left."""
@@ -190,7 +216,7 @@ class Witness:
             wrongs.append("the daemon runs on it")
         if self.people.maintains(act.host):
             wrongs.append("a person has it in maintenance")
-        wrongs += self._too_soon(track)
+        wrongs += self.life.too_soon(track, self.tracks.values(), now)
         wrongs += self.held.wrongs(track)
         track.sends_off = True
         self._counts_wrongful(host, in_grace=now - answered_at < grace_s - EPS_S)
@@ -205,22 +231,6 @@ class Witness:
         if knew:
             self.broke("wrongful", f"{host.name} is alive, and known so by {knew}")
         self.figures.wrongful += bool(knew or in_grace)
-
-    def _too_soon(self, track: Track) -> list[str]:
-        now, fencing = self._world.now, self.life.rules.fencing
-        wrongs = [
-            f"quiet time after {other.id}"
-            for other in self.tracks.values()
-            if other.host.name == track.host.name
-            and other is not track
-            and other.proven_off
-            and other.closed_at is not None
-            and now - other.closed_at < fencing.quiet_time_s - EPS_S
-        ]
-        failed_at = self.life.failed_at.get(track.host.name)
-        if failed_at is not None and now - failed_at < fencing.retry_min_s - EPS_S:
-            wrongs.append("backoff")
-        return wrongs
 
     def acted(self, act: RunAgent) -> None:
         """An act is carried out: its intent must be durable, or the disk is known to be behind."""
@@ -255,6 +265,7 @@ class Witness:
             self.broke("S3", f"{execution.action} at {place} that was not ordered")
             return
         self._acting[execution] = act
+        self._spaced.started(act)
         track = self.tracks[act.operation]
         if track.closed_at is not None:
             self.broke("S3", f"{act.action} for {act.operation}, which has ended")
@@ -285,6 +296,13 @@ class Witness:
             self.last_off[switch] = track.id, persons
         elif by is not None:
             self.broke("S3", f"{switch.name} was switched off by nobody's order")
+
+    def _switched_off_by(self, host: Host, outlet: str, since_at: float) -> str:
+        """Which order took the power at an outlet, as the cables were since an instant."""
+        for agent in host.power_management.agents:
+            if agent.outlet == outlet and not self.claims.misled(host, agent, since_at=since_at):
+                return self.last_off.get(self.claims.switch_of(agent), ("", False))[0]
+        return ""
 
     def delivered(self, execution: Execution, completed: Completed) -> None:
         """An execution's end reached the daemon."""
@@ -321,22 +339,6 @@ class Witness:
             self.claims.vouched(track, self.people.vouched_at(track.host.name))
         else:
             self.claims.read_off(track, told, self.life.rules.fencing.confirm_gap_s)
-
-    def _alerts(self, told: Record, track: Track) -> None:
-        """``miswired`` is only said where an agent switches another machine than its host."""
-        if told.fields["alert"] != Alert.MISWIRED:
-            return
-        since_at = track.opened_at
-        agents = track.host.power_management.agents
-        switches = {self.claims.switch_of(agent) for agent in agents}
-        if any(feed not in switches for feed in self.claims.iron.machines[track.host.name].feeds):
-            return  # a supply that the inventory of now does not name keeps it alive
-        for agent in agents:
-            switch = self.claims.switch_of(agent)
-            came_back = switch.on and switch.changed_at > since_at  # by itself: no on was sent yet
-            if came_back or self.claims.misled(track.host, agent, since_at=since_at):
-                return
-        self.broke("alerts", f"{track.host.name} is called miswired, and is not")
 
     def tell(self, told: Told) -> None:
         """See what everybody is shown: no secret, and no proof twice; a teller of the engine."""

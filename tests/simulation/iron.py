@@ -250,7 +250,7 @@ class Iron:
 
     def wake(self, machine: Machine) -> None:
         """Its system goes on."""
-        if machine.powered and machine.state == "hung":
+        if machine.powered and machine.state in {"half", "hung"}:
             self._booted(machine)
 
     def _booted(self, machine: Machine) -> None:
@@ -263,7 +263,7 @@ class Iron:
         if machine.booting is not None:
             machine.booting.cancel()
             machine.booting = None
-        if machine.state == "up":
+        if machine.state == "up" or (machine.state == "half" and machine.lives_by_half):
             machine.turned_at = self.world.now
         machine.state = state
         self._story.note("iron", "{} is {}", machine.name, state)

@@ -29,6 +29,7 @@ from pmwatchd.core.rules import (
     KdumpRules,
     Rules,
     Safety,
+    Spacing,
     StormRules,
 )
 from tests.simulation.chance import source
@@ -66,7 +67,13 @@ def rules_of(rng: Random, seed: int) -> Rules:
             retry_min_s=10.0,
             retry_max_s=40.0,
         ),
-        safety=_safety(source(seed, "safety")),
+        safety=replace(
+            _safety(source(seed, "safety")),
+            inspect_every_s=source(seed, "inspection").choice([0.0, 20.0, 20.0, 60.0, 6 * 3600.0]),
+            poweron_spacing=Spacing(
+                by="label:rack", gap_s=source(seed, "spacing").choice([0.0, 0.0, 5.0, 20.0])
+            ),
+        ),
         kdump=KdumpRules(
             enabled=True,
             start_window_s=rng.choice([3.0, 15.0]),
@@ -128,8 +135,23 @@ def lay_out(iron: Iron, rng: Random, words: Random, seed: int) -> Layout:
         layout.hosts[ENGINE_HOST] = _host(rng, ENGINE_HOST, 99, (), engine=True)
     for name, host in layout.hosts.items():
         careful = source(seed, "holds", name)
-        layout.hosts[name] = _with_holds(host, careful, automatic=layout.rules.safety.automatic)
+        held = _with_holds(host, careful, automatic=layout.rules.safety.automatic)
+        layout.hosts[name] = _with_words(held, source(seed, "words", name))
+        iron.machines[name].lives_by_half = not layout.hosts[name].heartbeat.weak_is_silent
     return layout
+
+
+def _with_words(host: Host, rng: Random) -> Host:
+    """Ask some hosts for words as well, so that the other signs of theirs are weak."""
+    if rng.random() > 0.4:
+        return host
+    banner = Probe(type=ProbeType.SSH, address=host.address, port=22)
+    heartbeat = replace(
+        host.heartbeat,
+        probes=(*host.heartbeat.probes, banner),
+        weak_is_silent=rng.random() < 0.5,
+    )
+    return replace(host, heartbeat=heartbeat)
 
 
 def _with_holds(host: Host, rng: Random, *, automatic: bool) -> Host:

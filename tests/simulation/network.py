@@ -1,21 +1,18 @@
 """
-What lies between the daemon and the iron: heartbeats, and commands on proxies.
+What lies between the daemon and the iron: who gets through, and commands on proxies.
 
-:class:`Wire` is a transport under the real ``FenceAgents``; :class:`Ears` is
-a prober.  Both belong to one daemon's life and lie to nobody: they bring what
-the network lets through.
+:class:`Wire` is a transport under the real ``FenceAgents``.  It belongs to one
+daemon's life and lies to nobody: it brings what the network lets through.
 """
 
 from __future__ import annotations
 
 import asyncio
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
-from pmwatchd.core.model import Candidate, Host, ProbeResult, ProxyResult, ProxySource
+from pmwatchd.core.model import Candidate, ProxyResult, ProxySource
 from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.ports import Completed, always
 from tests.simulation.hardware import Execution
@@ -27,7 +24,6 @@ from tests.simulation.moods import Moods
 from tests.simulation.outputs import HUSH
 from tests.simulation.partitions import MANAGER, Partitions
 
-LATE_INTERVALS = 2
 REFUSALS = {
     "refuses": ProxyResult.UNREACHABLE,
     "no_session": ProxyResult.NO_SESSION,
@@ -186,125 +182,3 @@ class Wire:
                 return await ended
         except TimeoutError:
             return None
-
-
-@dataclass(slots=True, eq=False)
-class _Listening:
-    """What the ears keep of a host."""
-
-    host: Host
-    last_answer_at: float | None = None
-    answered: bool | None = None
-    report_from: float | None = None
-    timer: asyncio.TimerHandle | None = None
-
-
-class Ears:
-    """
-    :class:`pmwatchd.ports.Prober`.
-
-    Args:
-        listen: Takes changes and misses.
-        heard: Is told of every answer that was delivered, by host; the invariants' truth.
-    """
-
-    def __init__(
-        self,
-        iron: Iron,
-        net: Net,
-        life: Lifeline,
-        loop: VirtualLoop,
-        *,
-        listen: Callable[[HeartbeatsHeard], None],
-        heard: Callable[[Host], None],
-    ) -> None:
-        self._iron = iron
-        self._net = net
-        self._life = life
-        self._loop = loop
-        self._listen = listen
-        self._heard = heard
-        self._hosts: dict[str, _Listening] = {}
-
-    async def probe(self, host: Host) -> ProbeResult:
-        """One fresh heartbeat."""
-        result = self._ask(host)
-        await self._life.sleep(0.005 if result is ProbeResult.ALIVE else host.heartbeat.timeout_s)
-        if result is ProbeResult.ALIVE:
-            self._heard(host)
-            listening = self._hosts.get(host.name)
-            if listening is not None and listening.host.fingerprint == host.fingerprint:
-                listening.last_answer_at = self._loop.time()
-        return result
-
-    def report_next(self, host: str) -> None:
-        """Report the next heartbeat whatever it brings."""
-        if host in self._hosts:
-            self._hosts[host].report_from = self._loop.time()
-
-    def last_answer_at(self, host: str) -> float | None:
-        """When a host last answered."""
-        listening = self._hosts.get(host)
-        return None if listening is None else listening.last_answer_at
-
-    def watch(self, hosts: Mapping[str, Host]) -> None:
-        """Ask these hosts from now on."""
-        before, self._hosts = self._hosts, {}
-        for name, host in hosts.items():
-            known = before.pop(name, None)
-            if known is not None and known.host.fingerprint == host.fingerprint:
-                known.host = host
-                self._hosts[name] = known
-                continue
-            if known is not None and known.timer is not None:
-                known.timer.cancel()
-            listening = self._hosts[name] = _Listening(host)
-            phase_s = zlib.crc32(name.encode()) % 1000 / 1000 * host.heartbeat.interval_s
-            listening.timer = self._loop.call_later(phase_s, self._beat, listening)
-        for gone in before.values():
-            if gone.timer is not None:
-                gone.timer.cancel()
-
-    def _beat(self, listening: _Listening) -> None:
-        if not self._life.alive:
-            return
-        heartbeat = listening.host.heartbeat
-        began_at = self._loop.time()
-        listening.timer = self._loop.call_later(heartbeat.interval_s, self._beat, listening)
-        result = self._ask(listening.host)
-        if result is ProbeResult.ALIVE and listening.answered and listening.report_from is None:
-            listening.last_answer_at = began_at
-            self._heard(listening.host)
-        elif result is not ProbeResult.LOCAL_FAULT:
-            wait_s = 0.005 if result is ProbeResult.ALIVE else heartbeat.timeout_s
-            self._loop.call_later(wait_s, self._conclude, listening, result, began_at)
-
-    def _ask(self, host: Host) -> ProbeResult:
-        moods = self._net.host(host.name)
-        if "fault" in self._net.here:
-            return ProbeResult.LOCAL_FAULT
-        machine = self._iron.machines[host.name]
-        lost = "cut" in moods or ("lossy" in moods and self._net.rng.random() < 0.5)
-        lost = lost or not self._net.parts.reaches(MANAGER, host.name)
-        return ProbeResult.ALIVE if machine.answers and not lost else ProbeResult.SILENT
-
-    def _conclude(self, listening: _Listening, result: ProbeResult, began_at: float) -> None:
-        name = listening.host.name
-        if not self._life.alive or self._hosts.get(name) is not listening:
-            return
-        now = self._loop.time()
-        heartbeat = listening.host.heartbeat
-        asked_for = listening.report_from is not None and began_at >= listening.report_from
-        if result is ProbeResult.ALIVE:
-            listening.last_answer_at = now
-            self._heard(listening.host)
-            if asked_for or not listening.answered:
-                self._listen(HeartbeatsHeard(answered=(Answered(name, now),)))
-            listening.answered = True
-        elif now - began_at - heartbeat.timeout_s > LATE_INTERVALS * heartbeat.interval_s:
-            return  # seen too late to be silence
-        else:
-            self._listen(HeartbeatsHeard(silent=(Silent(name, listening.last_answer_at),)))
-            listening.answered = False
-        if asked_for:
-            listening.report_from = None

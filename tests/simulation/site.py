@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from random import Random
 
-from pmwatchd.core.model import Action, Alert, Host
+from pmwatchd.core.model import Action, Alert, Host, Liveness
+from pmwatchd.core.views import HostView
 from tests.simulation import authority, faults
 from tests.simulation.chance import source
 from tests.simulation.daemon import Daemon, Surroundings
@@ -23,6 +24,7 @@ from tests.simulation.hardware import Machine
 from tests.simulation.invariants import Witness
 from tests.simulation.iron import Iron
 from tests.simulation.layout import lay_out
+from tests.simulation.looks import keep_looking
 from tests.simulation.loop import World
 from tests.simulation.network import Net
 from tests.simulation.partitions import DEVICES
@@ -58,7 +60,13 @@ class Result:
 
 
 class Site:
-    """A whole site under one seed."""
+    """
+    A whole site under one seed.
+
+    Attributes:
+        calm: Everything is mended, and nothing goes wrong any more.
+        over: The run has ended.
+    """
 
     def __init__(self, seed: int, *, without: Collection[str] = (), told: bool = False) -> None:
         self.seed = seed
@@ -81,12 +89,12 @@ class Site:
         self.witness.knows_better = lambda host: knows_better(self, host)
         self.daemon: Daemon | None = None
         self.downtime_s = 1.0
+        self.calm = self.over = False
         self.kinds: list[str] = []
         self.faults: Counter[str] = Counter()
         self._without = frozenset(without)
         self._slow = self._random("disk")
         self._lives = 0
-        self._over = False
 
     def run(self) -> Result:
         """Live through it."""
@@ -98,10 +106,11 @@ class Site:
         storm_s = self._random("storm").uniform(*STORM_S)
         faults.plan(self, self.seed, storm_s, self._without)
         self.world.after(storm_s, self._heal)
+        keep_looking(self)
         began_at = self.world.now
-        while not self._over:
+        while not self.over:
             self._live()
-            if not self._over:
+            if not self.over:
                 self.world.pass_until(self.world.now + self.downtime_s)
         return Result(
             seed=self.seed,
@@ -145,6 +154,7 @@ class Site:
     def _heal(self) -> None:
         """All is well again from now on: what the daemon owes must be paid soon."""
         self.story.note("fault", "none any more; everything is mended")
+        self.calm = True
         for moods in (self.net.here, self.disk.moods):
             moods.clear()
         for many in (self.net.proxies, self.net.unheard):
@@ -153,6 +163,8 @@ class Site:
         for machine in self.iron.machines.values():
             machine.moods.clear()
             machine.stays_off = False
+            if machine.half and machine.lives_by_half:
+                self.iron.wake(machine)
         for device in self.iron.devices.values():
             device.moods.clear()
             device.dark = False
@@ -175,7 +187,7 @@ class Site:
             return
         for wrong in wrongs:
             self.witness.broke(wrong.rule, wrong.what)
-        self._over = True
+        self.over = True
         if self.daemon is not None:
             self.daemon.lifeline.kill()
         for track in self.witness.tracks.values():
@@ -192,8 +204,14 @@ class Site:
         for view in daemon.fleet.hosts():
             name = view.host.name
             self.people.status(name)  # which mends alerts about switches that are on
-            if view.operation is None and Alert.MISWIRED in {alert.name for alert in view.alerts}:
+            miswired = Alert.MISWIRED in {alert.name for alert in view.alerts}
+            if view.operation is None and miswired and not self._will_be_read(view):
                 self.people.power(name, Action.RESTART)  # proves that the cables are mended
+
+    def _will_be_read(self, view: HostView) -> bool:
+        """Whether the daemon finds out by itself that the cables are mended."""
+        proven = self.witness.held.saved[view.host.name].miswired
+        return view.liveness is Liveness.UP and view.maintenance is None and not proven
 
     def _old_machines(self) -> frozenset[str]:
         rng = self._random("manuals")

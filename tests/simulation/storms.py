@@ -25,6 +25,7 @@ class Storms:
     def __init__(self, rules: StormRules) -> None:
         self._rules = rules
         self._silent_at: dict[str, float] = {}
+        self._domains: dict[str, tuple[Host | None, tuple[str, ...]]] = {}
         self._lasting: defaultdict[str, int] = defaultdict(int)
         self._over_at: defaultdict[str, float] = defaultdict(lambda: -math.inf)
 
@@ -35,13 +36,14 @@ class Storms:
         Args:
             standing: All hosts that count, and whether they are silent.
         """
-        silent = {name for name, (_, is_silent) in standing.items() if is_silent}
+        silent = [name for name, (_, is_silent) in standing.items() if is_silent]
         self._silent_at = {name: self._silent_at.get(name, now) for name in silent}
-        if not silent and not self._lasting:
+        if not silent:
+            self._lasting.clear()
             return
         domains: defaultdict[str, list[str]] = defaultdict(list)
         for name, (host, _) in standing.items():
-            for domain in self._domains(host):
+            for domain in self._domains_of(host):
                 domains[domain].append(name)
         over = {domain for domain, names in domains.items() if self._is_over(domain, names, now)}
         for domain in [domain for domain in self._lasting if domain not in over]:
@@ -53,7 +55,7 @@ class Storms:
 
     def of(self, host: Host, now: float) -> str:
         """Return the domain of a host that is in a storm, or ""."""
-        for domain in self._domains(host):
+        for domain in self._domains_of(host):
             if self._lasting.get(domain, 0) >= PASSES:
                 return f"storm in {domain}"
             since_s = now - self._over_at[domain]
@@ -61,7 +63,14 @@ class Storms:
                 return f"storm in {domain} {since_s:.1f} s ago"
         return ""
 
-    def _domains(self, host: Host) -> Iterator[str]:
+    def _domains_of(self, host: Host) -> tuple[str, ...]:
+        known_host, domains = self._domains.get(host.name, (None, ()))
+        if known_host is not host:
+            domains = tuple(self._find_domains(host))
+            self._domains[host.name] = host, domains
+        return domains
+
+    def _find_domains(self, host: Host) -> Iterator[str]:
         for rule in self._rules.domains:
             label = host.labels.get(rule.by.removeprefix("label:"))
             if rule.by == "fleet":

@@ -8,6 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from pmwatchd.core.model import Action
+from pmwatchd.core.signs import wants_words
 from tests.simulation.hardware import Device, Machine
 from tests.simulation.layout import ENGINE_HOST
 from tests.simulation.moods import Moods
@@ -55,6 +56,27 @@ def hangs(site: Site, rng: Random) -> None:
     machine = _machine(site, rng)
     if machine.powered:
         site.iron.hang(machine)
+
+
+def half_hangs(site: Site, rng: Random) -> None:
+    """Let the kernel of a host go on that is asked for words, and nothing else; some come back."""
+    hosts = site.layout.hosts
+    asked = sorted(name for name in hosts if wants_words(hosts[name].heartbeat))
+    wordy = [name for name in asked if name != ENGINE_HOST]
+    if not wordy:
+        return
+    machine = site.iron.machines[rng.choice(wordy)]
+    for_s = rng.choice([10.0, 50.0, 100.0, 1e9])
+    if not machine.answers:
+        return
+    site.iron.hang(machine, "half")
+    fell_at = machine.turned_at
+
+    def wake() -> None:
+        if machine.half and machine.turned_at == fell_at:
+            site.iron.wake(machine)
+
+    site.world.after(for_s, wake)
 
 
 def dies(site: Site, rng: Random) -> None:
@@ -154,6 +176,21 @@ def rewired(site: Site, rng: Random) -> None:
     if rng.random() < 0.5:
         trial_s = rng.uniform(1.0, 60.0)
         site.world.after(trial_s, lambda: site.people.power(host, Action.RESTART))
+
+
+def unplugged(site: Site, rng: Random) -> None:
+    """Plug something in where no power is, so that it reads off; perhaps its host then hangs."""
+    what, host = site.wiring.darken(rng)
+    site.story.note("cables", "{}", what)
+    site.world.after(rng.uniform(30.0, 200.0), lambda: _mended(site))
+    machine = site.iron.machines[host]
+    hangs_s = rng.choice([20.0, 40.0, 1e9])
+
+    def hang() -> None:
+        if machine.answers and not site.calm:
+            site.iron.hang(machine)
+
+    site.world.after(hangs_s, hang)
 
 
 def _mended(site: Site) -> None:

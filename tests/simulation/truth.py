@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from pmwatchd.core.model import Action, Cause, FenceAgent, Host, Outcome, PowerStatus
 from pmwatchd.core.rules import Rules
+
+EPS_S = 1e-6
 
 Place = tuple[str, str]
 """Where an agent acts: its device and its plug."""
@@ -80,6 +83,22 @@ class Life:
     resumed_at: float = -1e9
     heard: set[str] = field(default_factory=set)
     failed_at: dict[str, float] = field(default_factory=dict)
+
+    def too_soon(self, track: Track, tracks: Iterable[Track], now: float) -> list[str]:
+        """Return what happened to a host too short a while ago for one more operation."""
+        wrongs = [
+            f"quiet time after {other.id}"
+            for other in tracks
+            if other.host.name == track.host.name
+            and other is not track
+            and other.proven_off
+            and other.closed_at is not None
+            and now - other.closed_at < self.rules.fencing.quiet_time_s - EPS_S
+        ]
+        failed_at = self.failed_at.get(track.host.name)
+        if failed_at is not None and now - failed_at < self.rules.fencing.retry_min_s - EPS_S:
+            wrongs.append("backoff")
+        return wrongs
 
 
 def place_of(agent: FenceAgent) -> Place:

@@ -23,8 +23,7 @@ class Wiring:
 
     def spoil(self, rng: Random) -> tuple[str, str]:
         """Plug something in wrongly; return what, in words, and whose switch that was."""
-        used = [name for name, plugs in sorted(self._right.items()) if plugs]
-        device = self._iron.devices[rng.choice(used)]
+        device = self._used(rng)
         plugs = sorted(device.plugs)
         self._touch(device)
         if len(plugs) > 1 and rng.random() < 0.6:
@@ -35,6 +34,20 @@ class Wiring:
         switch = self._right[device.address][plug]
         device.plugs[plug] = Switch(f"spare/instead-of-{switch.name}", Machine("spare"))
         return f"{device.address} {plug} switches a spare machine", switch.machine.name
+
+    def darken(self, rng: Random) -> tuple[str, str]:
+        """Let a plug switch a spare machine that is off; return what, and whose switch that was."""
+        device = self._used(rng)
+        plug = rng.choice(sorted(device.plugs))
+        self._touch(device)
+        switch = self._right[device.address][plug]
+        dark = Switch(f"spare/dark-instead-of-{switch.name}", Machine("spare"), on=False)
+        device.plugs[plug] = dark
+        return f"{device.address} {plug} switches a spare machine that is off", switch.machine.name
+
+    def _used(self, rng: Random) -> Device:
+        used = [name for name, plugs in sorted(self._right.items()) if plugs]
+        return self._iron.devices[rng.choice(used)]
 
     def mend(self) -> None:
         """Plug everything in as the inventory says."""
