@@ -200,8 +200,8 @@ class Daemon:
 
         def apply(configuration: config.Configuration) -> None:
             options = _ssh_options(configuration.settings)
-            scheduler.watch(configuration.hosts)
             self._watch_canaries(scheduler, configuration)
+            scheduler.watch(configuration.hosts)
             dumps.watch(configuration.hosts)
             ssh.use(options)
             questions.use(options)

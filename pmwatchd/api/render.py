@@ -58,7 +58,7 @@ def host(view: HostView, wall_of: WallOf) -> Json:
         "liveness": view.liveness.value,
         "since": rfc3339(wall_of(view.since_at)),
         "last_answer_at": _shown(view.last_answer_at, wall_of),
-        "holds": [_condition(hold, wall_of) for hold in view.holds],
+        "holds": [_hold(hold, wall_of) for hold in view.holds],
         "alerts": [_condition(alert, wall_of) for alert in view.alerts],
         "operation": view.operation,
         "maintenance": _maintenance(view.maintenance, wall_of),
@@ -188,6 +188,10 @@ def keeper(view: KeeperView | None, wall_of: WallOf) -> Json | None:
     if view is None:
         return None
     return {"by": view.by, "reason": view.reason, "until": _shown(view.until_at, wall_of)}
+
+
+def _hold(hold: Hold, wall_of: WallOf) -> Json:
+    return _condition(hold, wall_of) | {"until": _shown(hold.until_at, wall_of)}
 
 
 def _condition(condition: Hold | RaisedAlert, wall_of: WallOf) -> Json:

@@ -393,7 +393,7 @@ class Host:
 
     @property
     def fingerprint(self) -> str:
-        """Where and how it is asked, and what counts; a host that changes it is ``unknown`` again."""
+        """How it is asked and what counts; a host that changes it is ``unknown`` again."""
         probes = (
             f"{p.type}{'+tls' if p.tls else ''}://{p.address}:{p.port or ''}{p.path}"
             for p in self.heartbeat.probes

@@ -34,7 +34,12 @@ async def test_a_host_is_shown_with_what_is_known_of_it(room: Room) -> None:
     assert shown["since"] == "2026-01-01T00:00:10.000Z"
     assert shown["last_answer_at"] is None
     assert shown["holds"] == [
-        {"name": "startup", "since": "2026-01-01T00:00:05.000Z", "reason": "300 s after the start"}
+        {
+            "name": "startup",
+            "since": "2026-01-01T00:00:05.000Z",
+            "reason": "300 s after the start",
+            "until": None,
+        }
     ]
     assert shown["alerts"] == [
         {"name": "unfenced", "since": "2026-01-01T00:00:06.000Z", "reason": "no proxy"}
