@@ -213,14 +213,15 @@ def _weigh(site: Site, machine: Machine, sign: Answered) -> None:
 
 
 def _weak_until(machine: Machine) -> float | None:
-    if machine.weak_since is None or Alert.HALF_ALIVE in machine.alerts:
+    up = isinstance(machine.watch, watching.Up)
+    if machine.weak_since is None or not up or Alert.HALF_ALIVE in machine.alerts:
         return None
     return machine.weak_since + machine.host.grace.period_s + machine.host.extra_grace_s
 
 
 def _doubt_weak_signs(site: Site, machine: Machine, now: float) -> None:
     until_at = _weak_until(machine)
-    if until_at is not None and now >= until_at and isinstance(machine.watch, watching.Up):
+    if until_at is not None and now >= until_at:
         reason = "it gives only weak signs of life: its kernel may hang"
         upkeep.alert(site, machine, Alert.HALF_ALIVE, reason, now)
 
