@@ -180,6 +180,8 @@ def _go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     if operation.phase is Phase.ON:
         move = _on_stage_stands(operation, stage, fencing, now)
         return Move(move.operation, (*orders, *move.orders))
+    if operation.doubt and not stage.seen_off:  # its power came back: whoever answers now may
+        operation = replace(operation, doubt=0, doubted=False)
     if stage.seen_off and not operation.doubt:
         operation, doubts = _doubt(operation, stage, now)
         orders = (*orders, *doubts)

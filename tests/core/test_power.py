@@ -142,6 +142,24 @@ def test_a_host_that_answers_while_its_agents_read_off_is_miswired_and_power_is_
     assert "miswired" in scene.alerts()
 
 
+def test_a_host_whose_power_came_back_by_itself_after_one_reading_of_off_is_not_miswired() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    scene.kill()
+    switch = scene.switches["node7", "bmc"]
+    switch.power = OFF  # a mains failure, which ends between the two readings
+    scene.until("fence.agent_executed")
+    switch.power = ON
+    switch.withdraw = 1
+    scene.until("fence.intended")
+    scene.alive["node7"] = True
+    scene.put(HeartbeatsHeard(answered=(Answered("node7", scene.now),)))
+    scene.run(60)
+
+    assert scene.outcomes() == ["recovered"]
+    assert scene.alerts() == set()
+
+
 def test_a_miswired_host_is_held_until_its_wiring_changes_even_across_a_restart() -> None:
     first = miswired()
     first.run(30)

@@ -101,7 +101,7 @@ def _judge_power(findings: _Findings, name: str, off: list[Switch], alerts: set[
         operation, persons = site.witness.last_off.get(switch, ("", True))
         if persons or name in site.people.wants_off:
             continue
-        if Alert.DEGRADED_POWER in alerts or Alert.PARTIAL_OFF in alerts:
+        if {Alert.DEGRADED_POWER, Alert.PARTIAL_OFF, Alert.LEFT_OFF} & alerts:
             continue  # it said so
         findings.add("S4", f"{switch.name} is still off since {operation}, and no alert says so")
 
