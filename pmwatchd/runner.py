@@ -58,7 +58,7 @@ class Runner:
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
         self._executions: set[asyncio.Task[None]] = set()
-        self._naps: dict[str, set[asyncio.Future[None]]] = {}
+        self._naps: dict[str, set[asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
         self._early: list[Act] = []
         self._closing = False
@@ -86,14 +86,15 @@ class Runner:
         match act:
             case RunAgent():
                 self._claim(act)
-                task = self._group.create_task(self._run_agent(act))
+                # at once: a recall may come in the same pass
+                nap = self._nap(self._group, act) if act.not_before > self._clock() else None
+                task = self._group.create_task(self._run_agent(act, nap))
                 self._executions.add(task)
                 task.add_done_callback(self._executions.discard)
             case ProbeHost():
                 self._group.create_task(self._probe(act))
             case Recall():
-                for nap in [*self._naps.get(act.operation, ())]:
-                    nap.cancel()
+                self._wake(act.operation)
             case HoldDevice():
                 until_at = self._clock() + act.for_s
                 self._devices.hold(act.device, until_at=until_at)
@@ -114,6 +115,7 @@ class Runner:
     async def drain(self, deadline_s: float) -> None:
         """Begin nothing more; give what runs so many seconds to end, then leave it."""
         self._closing = True
+        self._wake(*self._naps)
         if self._executions:
             await asyncio.wait(self._executions, timeout=deadline_s)
 
@@ -129,9 +131,28 @@ class Runner:
             )
         self._switching.add(owned)
 
-    async def _run_agent(self, act: RunAgent) -> None:
+    def _nap(self, group: asyncio.TaskGroup, act: RunAgent) -> asyncio.Task[None]:
+        """Begin to wait for the time of a spaced power-on, where a recall finds it."""
+        nap = group.create_task(self._doze(act.not_before - self._clock()))
+        naps = self._naps.setdefault(act.operation, set())
+        naps.add(nap)
+        nap.add_done_callback(naps.discard)
+        nap.add_done_callback(lambda _: naps or self._naps.pop(act.operation, None))
+        return nap
+
+    def _wake(self, *operations: str) -> None:
+        """What waits for its time in these operations is not to be begun any more."""
+        for nap in [nap for name in operations for nap in self._naps.get(name, ())]:
+            nap.cancel()
+
+    async def _doze(self, duration_s: float) -> None:
+        await self._sleep(duration_s)
+
+    async def _run_agent(self, act: RunAgent, nap: asyncio.Task[None] | None) -> None:
         try:
-            recalled = act.not_before > self._clock() and await self._recalled(act)
+            if nap is not None:
+                await asyncio.wait({nap})
+            recalled = nap is not None and nap.cancelled()
             reply = RECALLED if recalled else await self._walk(act)
         finally:
             if act.action is not FenceAction.STATUS:
@@ -146,20 +167,6 @@ class Runner:
                 reply=reply,
             )
         )
-
-    async def _recalled(self, act: RunAgent) -> bool:
-        """Wait for the time of a spaced power-on; return whether it is not wanted any more."""
-        nap = asyncio.ensure_future(self._sleep(act.not_before - self._clock()))
-        naps = self._naps.setdefault(act.operation, set())
-        naps.add(nap)
-        try:
-            await asyncio.wait({nap})
-        finally:
-            naps.discard(nap)
-            if not naps:
-                self._naps.pop(act.operation, None)
-            nap.cancel()
-        return nap.cancelled()
 
     async def _walk(self, act: RunAgent) -> Reply:
         """Ask one proxy after the other, without sleeping, until one settles the matter."""

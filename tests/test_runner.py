@@ -24,7 +24,7 @@ from pmwatchd.core.model import (
     ProxySource,
     Reply,
 )
-from pmwatchd.core.orders import HoldDevice, ProbeHost, ReportNext, RunAgent
+from pmwatchd.core.orders import HoldDevice, ProbeHost, Recall, ReportNext, RunAgent
 from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.ports import always
 from pmwatchd.runner import Runner
@@ -110,6 +110,8 @@ class Bench:
         self.book: dict[str, set[str]] = {}
         self.looked_up: list[tuple[str, float | None]] = []
         self.slept: list[float] = []
+        self.awake = asyncio.Event()
+        self.awake.set()
         self.inbox: asyncio.Queue[Event] = asyncio.Queue()
         self.runner = Runner(
             agents=self.iron,
@@ -128,6 +130,7 @@ class Bench:
 
     async def sleep(self, duration_s: float) -> None:
         self.slept.append(duration_s)
+        await self.awake.wait()
         self.now += duration_s
 
     async def reply(self) -> Reply:
@@ -472,9 +475,86 @@ async def test_a_device_is_held_under_all_its_names(bench: Bench, held: str, add
     assert bench.slept == [40.0]
 
 
+def spaced(bench: Bench, *, agent: FenceAgent = BMC, operation: str = "op_1") -> RunAgent:
+    """A power-on whose time comes in 7 s."""
+    on = order("node2", action=FenceAction.ON, agent=agent)
+    return replace(on, operation=operation, not_before=bench.now + 7.0)
+
+
 async def test_a_power_on_that_is_spaced_waits_for_its_instant(bench: Bench) -> None:
-    act = replace(order("node2"), action=FenceAction.ON, not_before=bench.now + 7.0)
-    await bench.carry_out(act)
+    bench.awake.clear()
+    bench.runner.carry_out(spaced(bench))
+    await bench.settle()
+    assert bench.iron.asked == []
+    bench.awake.set()
+    reply = await bench.reply()
 
     assert bench.slept == [7.0]
-    assert bench.iron.asked == ["bmc on node2"]
+    assert (reply.result, bench.iron.asked) == (AgentResult.OK, ["bmc on node2"])
+
+
+async def test_a_power_on_that_is_recalled_while_it_waits_is_answered_as_withdrawn_and_never_sent(
+    bench: Bench,
+) -> None:
+    bench.awake.clear()
+    second = FenceAgent(name="bmc2", type="ipmilan", address="10.0.0.2")
+    bench.runner.carry_out(spaced(bench))
+    bench.runner.carry_out(spaced(bench, agent=second))
+    await bench.settle()
+    bench.runner.carry_out(Recall(operation="op_1"))
+    await bench.settle()
+    assert bench.inbox.qsize() == 2  # at once, and not when their time comes
+    replies = [await bench.reply() for _ in range(2)]
+    bench.awake.set()
+    await bench.settle()
+
+    assert [(one.result, one.proxy) for one in replies] == [(AgentResult.WITHDRAWN, None)] * 2
+    assert bench.iron.asked == []
+    assert (await bench.carry_out(order("node2"))).result is AgentResult.OK  # it is free again
+
+
+async def test_a_recall_concerns_no_other_operation_and_nothing_that_has_begun(
+    bench: Bench,
+) -> None:
+    bench.awake.clear()
+    bench.runner.carry_out(spaced(bench, operation="op_2"))
+    bench.iron.gate.clear()
+    bench.runner.carry_out(order("node3", host="node8"))
+    await bench.settle()
+    bench.runner.carry_out(Recall(operation="op_1"))
+    bench.awake.set()
+    bench.iron.gate.set()
+    await bench.settle()
+    replies = [await bench.reply() for _ in range(bench.inbox.qsize())]
+
+    assert [one.result for one in replies] == [AgentResult.OK] * 2
+    assert sorted(bench.iron.asked) == ["bmc off node3", "bmc on node2"]
+
+
+async def test_a_runner_that_is_cancelled_while_a_power_on_waits_leaves_nothing_behind(
+    bench: Bench,
+) -> None:
+    bench.awake.clear()
+    before = asyncio.all_tasks()
+    bench.runner.carry_out(spaced(bench))
+    await bench.settle()
+    assert len(asyncio.all_tasks() - before) == 2  # the execution and its nap
+    bench.task.cancel()
+    await bench.settle()
+
+    assert bench.task.cancelled()
+    assert asyncio.all_tasks() <= before
+    bench.awake.set()
+    await bench.settle()
+    assert bench.iron.asked == []
+    assert bench.inbox.empty()
+
+
+async def test_a_power_on_that_is_recalled_in_the_pass_that_ordered_it_is_never_sent(
+    bench: Bench,
+) -> None:
+    bench.runner.carry_out(spaced(bench))
+    bench.runner.carry_out(Recall(operation="op_1"))
+    reply = await bench.reply()
+
+    assert (reply.result, bench.iron.asked) == (AgentResult.WITHDRAWN, [])

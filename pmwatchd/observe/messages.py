@@ -197,6 +197,11 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
                 INFO,
                 "{host} is proven off[ by group {group}][ after {took_s} s]",
             ),
+            (
+                "fence.spaced",
+                INFO,
+                "Agent {agent} switches {host} on in {for_s} s: power-ons of one {reason} are spaced",
+            ),
             ("fence.on_proven", INFO, "{host} is proven on[ by group {group}][ after {took_s} s]"),
             (
                 "fence.off_failed",

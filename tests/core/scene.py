@@ -13,6 +13,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from pmwatchd.core.events import (
     AgentReplied,
@@ -24,7 +25,9 @@ from pmwatchd.core.events import (
     HeartbeatsHeard,
     HostProbed,
     InventoryLoaded,
+    PauseRequested,
     PersonEvent,
+    ResumeRequested,
     Silent,
     SoftFenced,
     WitnessSaid,
@@ -56,6 +59,7 @@ from pmwatchd.core.orders import (
     Order,
     PowerRead,
     ProbeHost,
+    Recall,
     Record,
     Refused,
     ReportNext,
@@ -88,6 +92,11 @@ SAFETY = Safety(
 RULES = Rules(fencing=FENCING, safety=SAFETY)
 
 
+def ruled(**safety: object) -> Rules:
+    """The rules of a scene, but for these."""
+    return replace(RULES, safety=replace(SAFETY, **safety))  # type: ignore[arg-type]
+
+
 def agent(name: str = "bmc", *, order: int = 1, **more: object) -> FenceAgent:
     """A fence agent at a device of its own."""
     defaults: dict[str, object] = {"type": "lab", "address": f"{name}.mgmt", "order": order}
@@ -108,6 +117,11 @@ def host(name: str = "node7", *agents: FenceAgent, **more: object) -> Host:
         "power_management": PowerManagement(agents=agents, proxies=("engine",)),
     }
     return Host(name=name, **(defaults | more))  # type: ignore[arg-type]
+
+
+def fleet(number: int) -> list[Host]:
+    """Hosts ``n0``, ``n1`` ... with a BMC each."""
+    return [host(f"n{n}", agent(address=f"{n}.mgmt"), address=f"10.1.0.{n}") for n in range(number)]
 
 
 @dataclass
@@ -137,7 +151,12 @@ class Switch:
 
 
 class Scene:
-    """One daemon's life; a second one may continue from what the first one saved."""
+    """
+    One daemon's life; a second one may continue from what the first one saved.
+
+    Attributes:
+        beside_looks: What is told in the same pass as the end of each fresh heartbeat.
+    """
 
     def __init__(
         self, *hosts: Host, rules: Rules = RULES, after: Scene | None = None, at: float = START
@@ -157,6 +176,7 @@ class Scene:
         self.site: SaveSite = SaveSite() if after is None else after.site
         self.opinions: dict[str, Opinion] = {}
         self.reaches = True
+        self.witness_s = 0.05
         self.check = Opinion.SILENT
         self.check_s = 0.05
         self.soft_s = 1.0
@@ -167,6 +187,8 @@ class Scene:
         self.hears = True
         self.boot_s = 5.0
         self.boots = True
+        self.beside_looks: tuple[Event, ...] = ()
+        self._spaced: list[RunAgent] = []
         self._reported: dict[str, bool | None] = {}
         self._last_answer: dict[str, float] = {}
         self._number = itertools.count()
@@ -227,10 +249,11 @@ class Scene:
 
     # events ------------------------------------------------------------------------------
 
-    def put(self, event: Event) -> list[Order]:
+    def put(self, *events: Event) -> list[Order]:
         """Step the fleet by one pass, as the engine does, and carry out what it orders."""
-        orders = self.fleet.step(event, self.now)
-        orders += self.fleet.step(DeadlineReached(), self.now)
+        orders: list[Order] = []
+        for event in (*events, DeadlineReached()):
+            orders += self.fleet.step(event, self.now)
         self.orders += orders
         for order in orders:
             self._obey(order)
@@ -241,6 +264,19 @@ class Scene:
         request = next(self._requests)
         self.put(make(request))
         return self.answers.get(request)
+
+    def pause(self, for_s: float = 600.0) -> Accepted | Refused | PowerRead | None:
+        """Stop all automatic fencing for a time, as a person does."""
+        expires_at = WALL + timedelta(seconds=self.now + for_s)
+        return self.ask(
+            lambda n: PauseRequested(
+                request=n, by="ann", reason="switch work", for_s=for_s, expires_at=expires_at
+            )
+        )
+
+    def resume(self) -> Accepted | Refused | PowerRead | None:
+        """End a pause, as a person does."""
+        return self.ask(lambda n: ResumeRequested(request=n, by="bob"))
 
     def load(self, *hosts: Host, rules: Rules | None = None, refused: str = "") -> None:
         """Reload the inventory."""
@@ -288,9 +324,11 @@ class Scene:
             case ProbeHost():
                 self.later(0.05, lambda: self._probed(order))
             case RunAgent():
-                self._execute(order)
+                self._space(order)
+            case Recall():
+                self._recall(order)
             case AskWitness():
-                self.later(0.05, lambda: self._witnessed(order))
+                self.later(self.witness_s, lambda: self._witnessed(order))
             case CheckAlive():
                 self.later(self.check_s, lambda: self._checked(order))
             case FenceSoftly():
@@ -301,7 +339,7 @@ class Scene:
     def _probed(self, order: ProbeHost) -> None:
         name = order.host.name
         result = ProbeResult.ALIVE if self.alive[name] else ProbeResult.SILENT
-        self.put(HostProbed(name, order.operation, order.turn, result))
+        self.put(*self.beside_looks, HostProbed(name, order.operation, order.turn, result))
 
     def _witnessed(self, order: AskWitness) -> None:
         name = order.host.name
@@ -328,6 +366,25 @@ class Scene:
         """The end of an old soft fencing arrives."""
         self.put(SoftFenced(name, question, ran=True))
 
+    def _space(self, order: RunAgent) -> None:
+        """Execute it when its time comes, unless it is recalled until then."""
+        if order.not_before <= self.now:
+            self._execute(order)
+            return
+        self._spaced.append(order)
+        self.later(order.not_before - self.now, lambda: self._come(order))
+
+    def _come(self, order: RunAgent) -> None:
+        if order in self._spaced:
+            self._spaced.remove(order)
+            self._execute(order)
+
+    def _recall(self, recall: Recall) -> None:
+        withdrawn = Reply(result=AgentResult.WITHDRAWN)
+        for order in [one for one in self._spaced if one.operation == recall.operation]:
+            self._spaced.remove(order)
+            self.later(0.0, partial(self._answer, order, withdrawn))
+
     def _execute(self, order: RunAgent) -> None:
         switch = self.switches[order.host, order.agent.name]
         if order.action is not FenceAction.STATUS:
@@ -335,7 +392,9 @@ class Scene:
         self.later(switch.took_s, lambda: self._end(order, switch))
 
     def _end(self, order: RunAgent, switch: Switch) -> None:
-        reply = self._reply(order, switch)
+        self._answer(order, self._reply(order, switch))
+
+    def _answer(self, order: RunAgent, reply: Reply) -> None:
         self.put(
             AgentReplied(
                 order.host, order.operation, order.turn, order.agent.name, order.action, reply
@@ -416,6 +475,14 @@ class Scene:
         view = self.fleet.host(name)
         assert view is not None
         return {str(alert.name) for alert in view.alerts}
+
+
+def dead(node: Host, *others: Host, rules: Rules = RULES) -> Scene:
+    """A host that was up hangs; these others do not."""
+    scene = Scene(node, *others, rules=rules)
+    scene.run(10)
+    scene.kill(node.name)
+    return scene
 
 
 def hung(*agents: FenceAgent, rules: Rules = RULES) -> Scene:

@@ -254,6 +254,18 @@ def test_a_changed_address_leads_back_to_unknown() -> None:
     assert scene.status() == "unknown"
 
 
+@pytest.mark.parametrize("stricter", [{"require_all": True}, {"weak_is_silent": True}])
+def test_what_only_now_counts_as_silence_leads_back_to_unknown(stricter: dict[str, bool]) -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.load(replace(NODE, heartbeat=replace(NODE.heartbeat, **stricter)))  # type: ignore[arg-type]
+    scene.kill()  # it never gave a sign that counts now
+    scene.run(120)
+
+    assert scene.status() == "unknown"
+    assert scene.commands() == []
+
+
 def test_a_removed_host_that_comes_back_is_remembered() -> None:
     scene = Scene(NODE)
     scene.run(10)
@@ -368,48 +380,6 @@ def test_refused_inventory_is_an_alert_until_it_is_mended() -> None:
     scene.load(NODE)
 
     assert scene.fleet.alerts() == ()
-
-
-# last look ---------------------------------------------------------------------------------
-
-
-def test_a_last_look_that_we_could_not_make_is_made_again() -> None:
-    scene = Scene(NODE)
-    scene.run(10)
-    scene.kill()
-    faults = 3
-
-    def probed(order: ProbeHost) -> None:
-        nonlocal faults
-        faults -= 1
-        result = ProbeResult.LOCAL_FAULT if faults > 0 else ProbeResult.SILENT
-        scene.put(HostProbed("node7", order.operation, order.turn, result))
-
-    scene._probed = probed  # type: ignore[method-assign]
-    scene.run(60)
-    looks = [order for order in scene.orders if isinstance(order, ProbeHost)][:-1]  # one doubt
-
-    assert len(looks) == 3
-    assert scene.commands() == ["off", "on"]
-
-
-def test_a_last_look_that_we_can_never_make_ends_the_operation_with_the_reason() -> None:
-    scene = Scene(NODE)
-    scene.run(10)
-    scene.kill()
-
-    def probed(order: ProbeHost) -> None:
-        fault = ProbeResult.LOCAL_FAULT
-        scene.put(HostProbed("node7", order.operation, order.turn, fault))
-
-    scene._probed = probed  # type: ignore[method-assign]
-    scene.until("fence.closed")
-
-    assert scene.outcomes() == ["cancelled"]
-    assert scene.fields("fence.closed")[0]["reason"] == (
-        "no heartbeat can be sent: a fault of our own"
-    )
-    assert scene.commands() == []
 
 
 def test_operations_can_be_seen_while_they_run_and_after() -> None:

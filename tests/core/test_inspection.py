@@ -169,6 +169,20 @@ def test_a_person_proves_the_wires_right_by_switching_it_off() -> None:
     assert scene.status() == "booting"
 
 
+def test_an_off_of_a_host_that_was_silent_before_proves_no_wires_right() -> None:
+    scene = fed("bmc")
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.until("alert.raised")
+    scene.kill()
+    scene.boots = False
+    scene.run(10.0)
+    scene.switches["node7", "bmc"].power = PowerStatus.ON  # of whatever machine
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva"))
+    scene.until("fence.closed")
+    assert scene.commands() == ["off", "on"]
+    assert scene.alerts() == {"miswired"}
+
+
 def test_the_proof_of_one_group_does_not_acquit_the_agent_of_another() -> None:
     scene = Scene(host("node7", agent("a"), agent("b", order=2)), rules=INSPECTED)
     scene.switches["node7", "b"].power = PowerStatus.OFF
@@ -177,6 +191,23 @@ def test_the_proof_of_one_group_does_not_acquit_the_agent_of_another() -> None:
     scene.until("fence.off_proven")
     scene.run(60.0)
     assert scene.alerts() == {"miswired"}
+
+
+def test_a_host_that_hangs_is_not_claimed_off_by_what_another_machine_reads() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b", order=2)), rules=INSPECTED)
+    elsewhere = scene.switches["node7", "b"]
+    elsewhere.power = PowerStatus.OFF
+    scene.until("alert.raised")
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva"))
+    scene.run(100.0)
+    assert scene.status() == "up"
+    proven = len(scene.fields("fence.off_proven"))
+    elsewhere.power = PowerStatus.OFF
+    scene.switches["node7", "a"].unreadable = AgentResult.UNREACHABLE
+    scene.kill()
+    scene.run(120.0)
+    assert len(scene.fields("fence.off_proven")) == proven
+    assert scene.holds() == ["miswired"]
 
 
 def test_what_we_switched_off_ourselves_is_no_sign_of_wrong_wires() -> None:

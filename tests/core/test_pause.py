@@ -12,31 +12,12 @@ from pmwatchd.core.events import (
     JournalFailed,
     OverrideEndRequested,
     OverrideRequested,
-    PauseRequested,
-    ResumeRequested,
 )
-from pmwatchd.core.model import Host
 from pmwatchd.core.orders import Accepted, Refused
 from pmwatchd.core.rules import StormRules
-from tests.core.scene import RULES, SAFETY, WALL, Scene, agent, host
+from tests.core.scene import RULES, SAFETY, WALL, Scene, agent, dead, host
 
 NODE = host("node7", agent())
-
-
-def dead(*hosts: Host) -> Scene:
-    scene = Scene(NODE, *hosts)
-    scene.run(10)
-    scene.kill()
-    return scene
-
-
-def pause(scene: Scene, for_s: float = 600.0) -> object:
-    expires_at = WALL + timedelta(seconds=scene.now + for_s)
-    return scene.ask(
-        lambda n: PauseRequested(
-            request=n, by="ann", reason="switch work", for_s=for_s, expires_at=expires_at
-        )
-    )
 
 
 def override(scene: Scene, for_s: float = 600.0) -> object:
@@ -54,8 +35,8 @@ def refused(answer: object) -> str:
 
 
 def test_while_paused_nobody_is_fenced_and_it_says_whose_pause_it_is() -> None:
-    scene = dead()
-    assert pause(scene, 100.0) == Accepted()
+    scene = dead(NODE)
+    assert scene.pause(100.0) == Accepted()
     scene.run(60)
     assert scene.holds() == ["paused"]
     assert scene.fleet.host("node7").holds[0].reason == "paused by ann: switch work"  # type: ignore[union-attr]
@@ -69,10 +50,10 @@ def test_while_paused_nobody_is_fenced_and_it_says_whose_pause_it_is() -> None:
 
 
 def test_a_persons_resume_ends_it() -> None:
-    scene = dead()
-    pause(scene)
+    scene = dead(NODE)
+    scene.pause()
     scene.run(40)
-    assert scene.ask(lambda n: ResumeRequested(request=n, by="bob")) == Accepted()
+    assert scene.resume() == Accepted()
     scene.run(20)
 
     assert scene.fields("pause.ended") == [{"by": "bob", "reason": "resume"}]
@@ -82,7 +63,7 @@ def test_a_persons_resume_ends_it() -> None:
 def test_what_is_not_there_cannot_be_ended() -> None:
     scene = Scene(NODE)
 
-    assert refused(scene.ask(lambda n: ResumeRequested(request=n, by="b"))) == "not-paused"
+    assert refused(scene.resume()) == "not-paused"
     ended = scene.ask(lambda n: OverrideEndRequested(request=n, by="b"))
     assert refused(ended) == "not-overridden"
     ack = scene.ask(lambda n: AckRequested(request=n, host="node7", by="b"))
@@ -93,12 +74,12 @@ def test_a_promise_that_a_restart_would_forget_is_not_given() -> None:
     scene = Scene(NODE)
     scene.put(JournalFailed(frozenset(), "disk full"))
 
-    assert refused(pause(scene)) == "journal-unwritable"
+    assert refused(scene.pause()) == "journal-unwritable"
 
 
 def test_pause_and_override_are_kept_across_a_restart_and_end_by_the_wall_clock() -> None:
-    before = dead()
-    pause(before, 600.0)
+    before = dead(NODE)
+    before.pause(600.0)
     override(before, 300.0)
     scene = Scene(NODE, after=before, at=before.now + 400.0)
     assert scene.fleet.site().paused is not None

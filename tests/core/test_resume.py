@@ -507,6 +507,23 @@ def test_maintenance_is_kept_and_ends_by_the_wall_clock() -> None:
     assert scene.fields("maintenance.ended")[0]["reason"] == "its time is over"
 
 
+def test_the_end_of_a_maintenance_is_announced_after_a_restart() -> None:
+    before = Scene(NODE)
+    before.run(10)
+    expires_at = WALL.replace(hour=1)
+    asked = MaintenanceRequested(
+        request=1, host="node7", by="ann", reason="disk", for_s=2600.0, expires_at=expires_at
+    )
+    before.put(asked)
+    scene = Scene(NODE, after=before, at=before.now + 5)
+    scene.until("maintenance.end_announced", limit_s=3000.0)
+    announced_at = scene.now
+    scene.until("maintenance.ended", limit_s=400.0)
+
+    assert scene.now - announced_at == pytest.approx(300.0, abs=0.1)
+    assert scene.events("maintenance") == ["maintenance.end_announced", "maintenance.ended"]
+
+
 def test_a_host_that_was_left_off_says_so_after_a_restart() -> None:
     memory = SaveHost(host="node7", fingerprint=NODE.fingerprint, left_off=True)
     before = Scene(NODE)

@@ -99,6 +99,24 @@ def test_a_storm_lasts_for_its_cooldown_after_the_share_fell_back() -> None:
     assert counts.storms(QUIET, 60.0) == {}
 
 
+def test_a_reload_that_names_another_domain_does_not_end_a_cooldown() -> None:
+    counts = census(hosts(4), 4)
+    assert FLEET in counts.storms(QUIET, 0.0)
+    for one in hosts(4)[:2]:
+        counts.note(one, Standing.ANSWERING, 10.0)
+    racks = StormRules(domains=(*QUIET.domains, DomainRule(by="label:rack")), burst=QUIET.burst)
+
+    assert counts.storms(racks, 11.0)[FLEET].until_at == 60.0
+    assert FLEET not in counts.storms(racks, 60.0)
+
+
+def test_a_domain_that_a_reload_names_no_more_is_in_no_storm() -> None:
+    counts = census(hosts(4), 4)
+    assert BLUE in counts.storms(QUIET, 0.0)
+
+    assert list(counts.storms(StormRules(domains=(DomainRule(by="fleet"),)), 1.0)) == [FLEET]
+
+
 def test_nobody_is_looked_at_where_all_answer_again() -> None:
     counts = census(hosts(4), 4)
     counts.storms(QUIET, 0.0)

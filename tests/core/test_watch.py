@@ -138,6 +138,33 @@ def test_after_a_pause_the_grace_of_a_host_that_was_up_begins_at_its_end() -> No
     assert watch.step(NODE, state, SILENT, 205) == Connecting(205, base_at=200, failures=1)
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (Connecting(95, 90, failures=2), Connecting(95, base_at=200)),
+        (Connecting(83, 83, failures=2), Connecting(83, base_at=200)),
+        (Connecting(82, 82, failures=2), Connecting(82, base_at=182, failures=2)),
+        (NonResponsive(155, 95), Connecting(200, base_at=200)),
+        (NonResponsive(80, 20), NonResponsive(80, base_at=120)),
+        (NonResponsive(80, 50), Connecting(80, base_at=150, failures=3)),
+        (Unknown(5, failures=9), Unknown(200)),
+        (Booting(50, until_at=160), Booting(50, until_at=260)),
+        (Up(10), Up(10, base_at=200)),
+    ],
+)
+def test_of_silence_in_which_nobody_could_be_heard_only_what_is_older_goes_on(
+    before: watch.Watch, after: watch.Watch
+) -> None:
+    assert watch.misheard(NODE, before, 100, 200) == after
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_boot_that_nobody_listened_to_begins_anew_and_is_nobody_elses(*, ours: bool) -> None:
+    booting = Booting(50, until_at=110, ours=ours)
+
+    assert watch.unheard(NODE, booting, 200) == Booting(200, until_at=260, ours=ours)
+
+
 def test_a_pause_of_up_to_two_intervals_is_no_pause() -> None:
     state = Connecting(100, 95, failures=2)
 

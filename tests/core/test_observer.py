@@ -1,0 +1,294 @@
+"""Behaviour 3, hold 6: is it us?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pmwatchd.core.events import CanaryHeard, ObserverPaused, PowerRequested
+from pmwatchd.core.model import Action, AgentResult, Grace, PowerManagement, Probe
+from tests.core.scene import CANARY, Scene, agent, dead, host, ruled
+
+NODE = host("node7", agent())
+OTHER = host("node8", agent())
+ALONE = ruled(canaries=())
+BASTION = replace(
+    NODE,
+    power_management=PowerManagement(agents=(agent(),), proxies=("bastion.example", "engine")),
+)
+
+
+def site_alerts(scene: Scene) -> list[str]:
+    return [str(alert.name) for alert in scene.fleet.alerts()]
+
+
+def cut_off(scene: Scene, *names: str) -> None:
+    """From here on neither canaries nor these hosts can be heard."""
+    for name in names:
+        scene.kill(name)
+    for canary in scene.rules.safety.canaries:
+        scene.put(CanaryHeard(canary.words, answers=False))
+
+
+def mend(scene: Scene, *names: str) -> None:
+    """Everything can be heard again, and these hosts answer."""
+    for name in names:
+        scene.alive[name] = True
+    for canary in scene.rules.safety.canaries:
+        scene.put(CanaryHeard(canary.words, answers=True))
+
+
+def test_where_nothing_answers_at_all_nobody_is_fenced() -> None:
+    scene = dead(NODE, rules=ALONE)
+    scene.run(300)
+
+    assert scene.commands() == []
+    assert scene.holds() == ["observer_ill"]
+
+
+def test_another_host_that_answers_shows_that_we_are_well() -> None:
+    scene = dead(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_more_than_half_of_the_canaries_silent_is_a_hold_and_an_alert_and_ends_with_it() -> None:
+    scene = dead(NODE, OTHER)
+    scene.put(CanaryHeard(CANARY.words, answers=False))
+    scene.run(60)
+    assert scene.commands() == []
+    assert scene.holds() == ["observer_ill"]
+    (alert,) = scene.fleet.alerts()
+    assert (str(alert.name), CANARY.words in alert.reason) == ("observer_ill", True)
+    scene.put(CanaryHeard(CANARY.words, answers=True))
+    scene.run(30)
+
+    assert site_alerts(scene) == []
+    assert scene.events("observer") == ["observer.ill", "observer.well"]
+    assert scene.commands() == ["off", "on"]
+
+
+def test_silence_of_a_time_in_which_we_were_cut_off_is_forgotten() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    cut_off(scene, "node7", "node8")
+    scene.run(100)
+    mend(scene, "node8")
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+
+
+def test_a_silence_that_is_older_than_our_own_fault_goes_on_where_it_was() -> None:
+    node = replace(NODE, grace=Grace(period_s=60.0, failures=3))
+    scene = Scene(node, OTHER)
+    scene.run(10)
+    scene.kill()
+    scene.run(45)
+    cut_off(scene)
+    scene.run(100)
+    mend(scene)
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(60.0 - 45.0 - 5.0, abs=5.0)
+
+
+def test_a_host_that_was_dead_long_before_our_own_fault_is_fenced_right_after_it() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    scene.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    scene.kill()
+    scene.until("fence.closed")
+    cut_off(scene)
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.run(100)
+    mend(scene)
+    scene.run(1.0)
+
+    assert scene.events("fence.opened") == ["fence.opened"] * 2
+
+
+def test_a_boot_during_our_own_fault_is_given_that_time_as_well() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.boots = False
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.on_proven")
+    proven_at = scene.now
+    cut_off(scene)
+    scene.run(50)
+    mend(scene)
+    scene.until("watch.non_responsive")
+
+    assert scene.now - proven_at == pytest.approx(50 + 60 + NODE.grace.period_s, abs=3.0)
+
+
+def test_where_nothing_answered_at_all_everything_is_heard_anew_when_something_does() -> None:
+    scene = Scene(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.run(10)
+    scene.kill("node7")
+    scene.kill("node8")
+    scene.until("observer.ill")
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.run(100)
+    scene.alive["node8"] = True
+    scene.until("observer.well")
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+
+
+def test_a_witness_that_can_be_asked_shows_that_we_are_well() -> None:
+    often = replace(BASTION.heartbeat, interval_s=1.0)
+    scene = dead(replace(BASTION, heartbeat=often), rules=ALONE)
+    scene.until("fence.off_proven")
+
+    assert len(scene.fields("observer.ill")) <= 1
+
+
+def test_a_canary_that_the_configuration_drops_is_forgotten() -> None:
+    scene = dead(NODE, OTHER)
+    scene.put(CanaryHeard(CANARY.words, answers=False))
+    scene.load(*scene.hosts.values(), rules=ALONE)
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_after_a_pause_of_its_own_the_daemon_does_not_trust_itself_for_a_while() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    scene.put(ObserverPaused(3.0))
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.run(11)
+
+    assert site_alerts(scene) == []
+
+
+@pytest.mark.parametrize("canaries", [(CANARY,), ()], ids=["canaries", "nothing at all"])
+def test_a_host_that_is_heard_again_a_little_later_than_others_is_not_fenced(
+    canaries: tuple[Probe, ...],
+) -> None:
+    scene = Scene(NODE, OTHER, rules=ruled(canaries=canaries))
+    scene.run(10)
+    scene.reaches = False
+    cut_off(scene, "node7", "node8")
+    scene.run(120)
+    mend(scene, "node8")
+    scene.later(12.0, lambda: scene.alive.update(node7=True))  # its switch port takes its time
+    scene.run(60)
+
+    assert scene.status() == "up"
+    assert scene.commands() == []
+
+
+def test_the_daemons_own_host_does_not_show_that_our_cable_is_plugged_in() -> None:
+    own = host("engine-host", agent(), engine=True)
+    scene = dead(NODE, own, rules=ALONE)
+    scene.run(300)
+
+    assert scene.commands() == []
+    assert scene.holds() == ["observer_ill"]
+
+
+def test_that_nothing_answers_at_all_is_an_alert_that_ends_with_the_first_answer() -> None:
+    scene = dead(NODE, rules=ALONE)
+    scene.run(120)
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.alive["node7"] = True
+    scene.run(10)
+
+    assert site_alerts(scene) == []
+    assert scene.events("observer") == ["observer.ill", "observer.well"]
+
+
+def test_a_single_host_with_a_bastion_as_witness_is_fenced() -> None:
+    scene = dead(BASTION, rules=ALONE)
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+
+
+@pytest.mark.parametrize("interval_s", [1.0, 5.0])
+def test_a_witness_is_asked_again_after_a_pause_and_ends_the_doubt(interval_s: float) -> None:
+    often = replace(BASTION, heartbeat=replace(BASTION.heartbeat, interval_s=interval_s))
+    scene = dead(often, rules=ALONE)
+    scene.pause()
+    scene.run(60)
+    assert scene.holds() == ["paused", "observer_ill"]
+    scene.resume()
+    scene.run(90)
+
+    assert scene.commands() == ["off", "on"]
+
+
+def test_a_silence_that_began_shortly_before_nothing_answered_at_all_begins_anew() -> None:
+    scene = dead(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.run(10)
+    scene.kill("node8")
+    scene.until("observer.ill")
+    scene.run(60)
+    scene.alive["node8"] = True
+    scene.until("observer.well")
+    mended_at = scene.now
+    scene.until("fence.opened")
+
+    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+
+
+def test_that_nothing_answers_is_an_illness_after_two_intervals() -> None:
+    scene = dead(NODE, OTHER, rules=ALONE)
+    scene.pause()
+    scene.run(40)
+    scene.kill("node8")
+    scene.until("watch.grace_began")
+    silent_at = scene.now
+    scene.until("observer.ill")
+
+    assert scene.now - silent_at == pytest.approx(10.0, abs=1.1)
+
+
+# hosts that are watched no more -------------------------------------------------------------
+
+
+def test_a_silent_host_that_a_reload_removes_is_missed_by_nobody() -> None:
+    scene = dead(NODE, rules=ALONE)
+    scene.run(10)
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.load()
+    scene.run(60)
+
+    assert site_alerts(scene) == []
+
+
+def test_a_silent_host_that_its_operation_keeps_is_missed_by_nobody() -> None:
+    scene = dead(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.switches["node7", "bmc"].took_s = 90.0
+    scene.until("fence.opened")
+    scene.load(OTHER)
+    scene.kill("node8")
+    scene.run(15)
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.load()
+    scene.run(5)
+
+    assert scene.fleet.host("node7") is not None
+    assert site_alerts(scene) == []
+
+
+def test_a_host_that_only_its_operation_keeps_does_not_show_that_we_are_well() -> None:
+    scene = Scene(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.run(10)
+    scene.switches["node8", "bmc"].took_s = 200.0
+    scene.ask(lambda n: PowerRequested(request=n, host="node8", action=Action.RESTART, by="ann"))
+    scene.load(NODE)
+    scene.kill("node7")
+    scene.run(60)
+
+    assert scene.holds() == ["observer_ill"]
+    assert scene.commands() == []
