@@ -558,3 +558,14 @@ async def test_a_power_on_that_is_recalled_in_the_pass_that_ordered_it_is_never_
     reply = await bench.reply()
 
     assert (reply.result, bench.iron.asked) == (AgentResult.WITHDRAWN, [])
+
+
+async def test_draining_begins_no_power_on_that_waits_for_its_time(bench: Bench) -> None:
+    bench.awake.clear()
+    bench.runner.carry_out(spaced(bench))
+    await bench.settle()
+    await bench.runner.drain(60.0)
+    bench.awake.set()
+    await bench.settle()
+
+    assert bench.iron.asked == []

@@ -200,7 +200,7 @@ MESSAGES: Mapping[str, Message] = MappingProxyType(
             (
                 "fence.spaced",
                 INFO,
-                "Agent {agent} switches {host} on in {for_s} s: power-ons of one {reason} are spaced",
+                "{agent} switches {host} on in {for_s} s: power-ons of one {reason} are spaced",
             ),
             ("fence.on_proven", INFO, "{host} is proven on[ by group {group}][ after {took_s} s]"),
             (
