@@ -358,6 +358,7 @@ class Fleet:
         upkeep.protect(site, machine, now)
         if memory is not None and memory.quiet:
             machine.quiet_until = now + site.rules.fencing.quiet_time_s
+        upkeep.wired(site, machine, now)
         if machine.maintenance is None or not machine.maintenance.kept_off:
             upkeep.mended(site, machine, now)
         if memory is not None and memory.parked:

@@ -209,6 +209,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             pass
     # a reading will tell
     unsure = operation.outcome is Outcome.RECOVERED and machine.missing_agents
+    upkeep.wired(site, machine, now)
     if not _kept_off(machine) and not unsure:
         upkeep.mended(site, machine, now)
     site.ended.append(operation)

@@ -128,6 +128,11 @@ def mended(site: Site, machine: Machine, now: float) -> None:
     restoring = running and running.restoring and running.outcome is None
     if not machine.missing and not restoring:
         clear(site, machine, Alert.PARTIAL_OFF)
+    wired(site, machine, now)
+
+
+def wired(site: Site, machine: Machine, now: float) -> None:
+    """Raise or clear the alert about agents that switch another machine."""
     if machine.miswired != machine.host.wiring:
         machine.miswired = ""
     if machine.wired_elsewhere:

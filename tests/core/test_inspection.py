@@ -158,6 +158,17 @@ def test_a_hold_for_wrong_wires_outlives_the_daemon_and_ends_with_another_defini
     assert later.holds() == []
 
 
+def test_an_alert_for_wrong_wires_stands_while_a_person_keeps_the_host_off() -> None:
+    scene = fed("feed-a", "feed-b")
+    scene.switches["node7", "feed-b"].power = PowerStatus.OFF
+    scene.until("alert.raised")
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.OFF, by="eva"))
+    scene.until("fence.closed")
+    assert scene.alerts() == {"miswired"}
+    later = Scene(scene.hosts["node7"], rules=INSPECTED, after=scene, at=scene.now + 5)
+    assert later.alerts() == {"miswired"}
+
+
 def test_a_person_proves_the_wires_right_by_switching_it_off() -> None:
     scene = fed("bmc")
     scene.switches["node7", "bmc"].power = PowerStatus.OFF

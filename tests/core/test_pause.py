@@ -148,3 +148,12 @@ def test_a_host_that_hangs_but_for_its_kernel_is_half_alive_until_it_gives_stron
     scene.put(HeartbeatsHeard((Answered("node7", scene.now),)))
 
     assert scene.alerts() == set()
+
+
+def test_a_half_alive_host_that_falls_silent_is_not_looked_at_without_a_pause() -> None:
+    scene = Scene(NODE)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.kill()
+    scene.run(60)  # which fails when a deadline is over and nothing comes of it
+
+    assert "half_alive" not in scene.alerts()
