@@ -339,7 +339,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         left_off=memory.left_off,
         missing=frozenset(memory.missing),
         miswired=memory.miswired,
-        wiring=Wiring(off=frozenset(memory.reads_off)),
+        wiring=Wiring(off=host.outlets(host.named(memory.reads_off))),
         fenced=memory.fenced,
         parked=memory.parked,
         soft_fenced=memory.soft_fenced,

@@ -74,7 +74,7 @@ def _judge_observer(site: Site, now: float) -> bool:
     alone = _alone(site, now)
     cut_off = observer.cut_off() or alone
     if cut_off and site.cut_off_at is None:
-        site.cut_off_at = observer.heard_at if alone else now
+        site.cut_off_at = max(observer.heard_at, site.started_at) if alone else now
     complaint = cut_off or observer.dazed(now)
     if complaint:
         if not site.ill:

@@ -52,7 +52,7 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         machine.seen = True
         machine.fingerprint = machine.host.fingerprint
     elif isinstance(sign, Silent) and sign.last_answer_at is not None:
-        machine.last_answer_at = sign.last_answer_at
+        machine.last_answer_at = max(machine.heard_at, sign.last_answer_at)
     upkeep.enter(site, machine, watching.step(machine.host, machine.watch, sign, now), now)
     if watching.never_answered(machine.host, machine.watch, now):
         reason = "it has not answered at its present address with its present probes"
@@ -83,7 +83,9 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
 def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now: float) -> None:
     """Take in an answer to a fresh heartbeat, unless another address was asked meanwhile."""
     if event.result is ProbeResult.ALIVE and asked.fingerprint == machine.host.fingerprint:
-        sensed(site, machine, Answered(machine.name, now), now)
+        # How strong it was is not known; that stays as the last planned heartbeat left it.
+        weak = machine.weak_since is not None
+        sensed(site, machine, Answered(machine.name, now, weak), now)
 
 
 def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:

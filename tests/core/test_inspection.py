@@ -333,3 +333,15 @@ def test_a_name_that_is_added_again_is_new_again() -> None:
     rounds.forget("one")
     assert rounds.turns(500.0, within_s=1.0, every_s=100.0, ready=lambda _: True) == []
     assert rounds.due_at is None
+
+
+def test_wires_mended_in_the_inventory_while_the_daemon_was_away_are_mended() -> None:
+    scene = fed("bmc")
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.until("alert.raised")
+    other = agent("other", address="other.mgmt")
+    later = Scene(host("node7", other), rules=INSPECTED, after=scene, at=scene.now + 5)
+    later.run(10.0)
+    assert later.alerts() == set()
+    later.kill()
+    later.until("fence.off_proven")

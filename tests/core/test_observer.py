@@ -292,3 +292,17 @@ def test_a_host_that_only_its_operation_keeps_does_not_show_that_we_are_well() -
 
     assert scene.holds() == ["observer_ill"]
     assert scene.commands() == []
+
+
+def test_a_boot_while_nothing_was_ever_heard_since_the_start_ends_in_time() -> None:
+    scene = Scene(NODE, OTHER, rules=ALONE)
+    scene.run(6)
+    scene.kill("node7")
+    scene.kill("node8")
+    later = Scene(NODE, OTHER, rules=ALONE, after=scene, at=scene.now + 5)
+    later.boots = False
+    later.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="ann"))
+    later.until("fence.on_proven")
+    later.run(20)
+    later.alive["node8"] = True
+    later.until("watch.non_responsive")

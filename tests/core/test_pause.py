@@ -12,6 +12,7 @@ from pmwatchd.core.events import (
     JournalFailed,
     OverrideEndRequested,
     OverrideRequested,
+    VouchRequested,
 )
 from pmwatchd.core.orders import Accepted, Refused
 from pmwatchd.core.rules import StormRules
@@ -157,3 +158,15 @@ def test_a_half_alive_host_that_falls_silent_is_not_looked_at_without_a_pause() 
     scene.run(60)  # which fails when a deadline is over and nothing comes of it
 
     assert "half_alive" not in scene.alerts()
+
+
+def test_a_fresh_heartbeat_does_not_make_a_half_alive_host_whole() -> None:
+    scene = Scene(NODE)
+    scene.run(6)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.run(30)
+    assert scene.alerts() == {"half_alive"}
+    scene.ask(lambda n: VouchRequested(request=n, host="node7", by="ann", reason="pulled"))
+    scene.run(5)
+
+    assert scene.alerts() == {"half_alive"}

@@ -705,3 +705,18 @@ def test_a_word_for_a_running_operation_that_is_void_lets_it_go_on() -> None:
     scene.run(60)
 
     assert scene.outcomes() == ["done"]
+
+
+def test_a_word_is_void_when_the_host_answered_after_it_and_fell_silent_before_it_counts() -> None:
+    scene = unreadable(agent("bmc"))
+    scene.switches["node7", "bmc"].took_s = 8.0
+    scene.put(VouchRequested(request=77, host="node7", by="ann", reason="cable is out"))
+    scene.run(2)
+    heard_at = scene.now
+    scene.run(2)
+    scene.put(HeartbeatsHeard(silent=(Silent("node7", last_answer_at=heard_at),)))
+    scene.run(10)
+
+    refused = scene.answers[77]
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-answers"

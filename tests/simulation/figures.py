@@ -42,6 +42,8 @@ class Figures:
 def knows_better(site: Site, host: Host) -> str:
     """Return who the daemon would have had to ask about a host that is alive, or ""."""
     now, machine = site.world.now, site.iron.machines[host.name]
+    if machine.half and machine.lives_by_half and _heard_here(site.net, host.name, now):
+        return "its weak signs of life, which are enough"
     if not machine.answers or now - machine.turned_at < STEADY_S:
         return ""
     here = site.net.here
@@ -68,6 +70,14 @@ def knows_better(site: Site, host: Host) -> str:
     if sure and len(others) - len(sure) < wanted:  # whoever is asked, one of these is among them
         return f"{', '.join(sure)}"
     return ""
+
+
+def _heard_here(net: Net, host: str, now: float) -> bool:
+    """Whether everything that a host sends gets through to the manager, and has for some time."""
+    ways = (net.here, net.host(host))
+    changed_at = max(net.parts.changed_at, *(way.changed_at() for way in ways))
+    lost = any(way.any for way in ways) or not net.parts.reaches(MANAGER, host)
+    return not lost and now - changed_at > STEADY_S
 
 
 def _reaches(net: Net, witness: str, suspect: str, now: float) -> bool:

@@ -61,7 +61,7 @@ class Witness:
             inspected=inspected,
             broke=self.broke,
         )
-        self.alerts = Alerts(world, self.claims, inspected, self.broke)
+        self.alerts = Alerts(world, self.claims, self.held, self.broke)
         self._spaced = Spaced(world, self.broke)
         self.figures = Figures()
         self.knows_better: Callable[[Host], str] = lambda _host: ""
@@ -149,13 +149,9 @@ class Witness:
             if isinstance(order, SaveOperation) and order.outcome is not None:
                 self._ends(self.tracks[order.id])
         self.held.ordered(orders)
-        self.alerts.saved = self.held.saved
         for order in orders:
-            match order:
-                case Record(event="alert.raised" | "alert.cleared", host=str()):
-                    self.alerts.told(order, self.tracks.get(order.operation or ""))
-                case _:
-                    pass
+            if isinstance(order, Record) and order.host and order.event.startswith("alert."):
+                self.alerts.told(order, self.tracks.get(order.operation or ""))
 
     def _ends(self, track: Track) -> None:
         """What an operation sent off goes on to on, one way or the other, if its agent is left."""
@@ -224,7 +220,8 @@ class Witness:
             self.broke("S1", f"{act.operation} sends off to {act.host}: {'; '.join(wrongs)}")
 
     def _counts_wrongful(self, host: Host, *, in_grace: bool) -> None:
-        if not self.claims.iron.machines[host.name].answers:
+        machine = self.claims.iron.machines[host.name]
+        if not (machine.answers or machine.half):
             return
         asked = self.held.said_alive(host.name)
         knew = "somebody who was asked" if asked else self.knows_better(host)

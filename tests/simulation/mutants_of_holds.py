@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
+from tests.simulation.mutants_of_signs import WIRES_AND_SIGNS
 
 HOLDS = (
     Mutant(
@@ -87,7 +88,7 @@ HOLDS = (
         "core/machine.py",
         "return Standing.SILENT if failures else Standing.ANSWERING",
         "return Standing.ANSWERING",
-        test="tests/core/test_judgement.py",
+        test="tests/core/test_holds_of_time.py",
     ),
     Mutant(
         "a witness who reaches it is ignored",
@@ -106,15 +107,15 @@ HOLDS = (
     Mutant(
         "what others said never gets old",
         "core/opinion.py",
-        "return inquiry.pending or now > inquiry.asked_at + GOOD_FOR_S",
+        "return inquiry.pending or now > good_until or faded",
         "return inquiry.pending",
         test="tests/core/test_judgement.py",
     ),
     Mutant(
         "those who were asked are not awaited",
         "core/opinion.py",
-        "return inquiry.pending or now > inquiry.asked_at + GOOD_FOR_S",
-        "return now > inquiry.asked_at + GOOD_FOR_S",
+        "return inquiry.pending or now > good_until or faded",
+        "return now > good_until or faded",
         test="tests/core/test_judgement.py",
     ),
     Mutant(
@@ -141,7 +142,7 @@ HOLDS = (
     Mutant(
         "the ceiling of a dump is ignored",
         "core/dump.py",
-        "return Dump(of_this_silence(dump, base_at).first_at, at)",
+        "return replace(of_this_silence(dump, base_at), last_at=at)",
         "return Dump(at, at)",
         test="tests/core/test_dump.py",
     ),
@@ -199,7 +200,7 @@ HOLDS = (
         "core/upkeep.py",
         "if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):",
         "if isinstance(machine.watch, watching.Unknown):",
-        test="tests/core",
+        test="tests/core/test_holds_of_time.py",
     ),
     Mutant(
         "soft fencing runs in shadow mode",
@@ -236,4 +237,5 @@ HOLDS = (
         "lasting, False)",
         test="tests/core/test_judgement.py",
     ),
+    *WIRES_AND_SIGNS,
 )

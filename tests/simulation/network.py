@@ -64,7 +64,7 @@ class Net:
 
     def host(self, name: str) -> Moods:
         """Return the moods of the way to a host."""
-        return self.unheard.setdefault(name, Moods())
+        return self.unheard.setdefault(name, Moods(self.clock))
 
 
 class Wire:
