@@ -151,7 +151,7 @@ def misheard(host: Host, watch: Watch, since_at: float, now: float) -> Watch:
     Forget the silence of a time, from *since_at* until now, in which nobody could have been heard.
 
     What fell silent in it, or just before it was noticed, begins anew; an older
-    silence goes on where it was.
+    silence goes on where it was.  Its last heartbeat was unanswered all the same.
     """
     heartbeat = host.heartbeat
     noticed_s = UNNOTICED_INTERVALS * heartbeat.interval_s + heartbeat.timeout_s
@@ -161,6 +161,10 @@ def misheard(host: Host, watch: Watch, since_at: float, now: float) -> Watch:
             return redefined(host, older, now)
         case Booting():
             return replace(watch, until_at=watch.until_at + now - since_at)
+        case Connecting():
+            return Connecting(watch.since_at, base_at=now, failures=min(1, watch.failures))
+        case NonResponsive():
+            return Connecting(now, base_at=now, failures=1)
         case _:
             return unheard(host, watch, now)
 

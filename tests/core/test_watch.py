@@ -120,7 +120,7 @@ LONG = ObserverPaused(for_s=10.1)
     ("before", "after"),
     [
         (Connecting(100, 95, failures=9), Connecting(100, base_at=200)),
-        (NonResponsive(155, 95), Connecting(200, base_at=200)),
+        (NonResponsive(155, 95), Connecting(200, base_at=200, failures=1)),
         (Unknown(5, failures=9), Unknown(200)),
         (Booting(100, until_at=160), Booting(100, until_at=170.1)),
         (Up(10), Up(10, base_at=200)),
@@ -141,10 +141,11 @@ def test_after_a_pause_the_grace_of_a_host_that_was_up_begins_at_its_end() -> No
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (Connecting(95, 90, failures=2), Connecting(95, base_at=200)),
-        (Connecting(83, 83, failures=2), Connecting(83, base_at=200)),
+        (Connecting(95, 90, failures=2), Connecting(95, base_at=200, failures=1)),
+        (Connecting(95, 90), Connecting(95, base_at=200)),
+        (Connecting(83, 83, failures=2), Connecting(83, base_at=200, failures=1)),
         (Connecting(82, 82, failures=2), Connecting(82, base_at=182, failures=2)),
-        (NonResponsive(155, 95), Connecting(200, base_at=200)),
+        (NonResponsive(155, 95), Connecting(200, base_at=200, failures=1)),
         (NonResponsive(80, 20), NonResponsive(80, base_at=120)),
         (NonResponsive(80, 50), Connecting(80, base_at=150, failures=3)),
         (Unknown(5, failures=9), Unknown(200)),

@@ -48,6 +48,9 @@ from tests.simulation.truth import Track
 ALIVE_S = 8.0
 """Who was seen alive by others is left alone for so long."""
 
+SETTLED_S = 5.0
+"""And for so long at least after a slow answer."""
+
 HOUR_S = 3600.0
 CHECK = "alive check"
 
@@ -300,7 +303,8 @@ class Held:
                 yield f"{who} knew it alive {now - at:.1f} s ago"
         if suspect.waiting:
             yield f"{sorted(suspect.waiting)} were asked and have not answered"
-        if host.alive_check and now - suspect.asked_at > ALIVE_S + EPS_S:
+        good_until = max(suspect.asked_at + ALIVE_S, suspect.told_at + SETTLED_S)
+        if host.alive_check and now > good_until + EPS_S:
             yield f"its alive check was asked {now - suspect.asked_at:.1f} s ago"
         yield from self._dumps(suspect, now)
         grace_s = host.grace.period_s + host.extra_grace_s

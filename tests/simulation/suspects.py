@@ -44,6 +44,7 @@ class Suspect:
         grace_s: The shortest grace that it was given.
         up_since: It answers without a break since then.
         pardoned_at: When a maintenance of it last ended.
+        told_at: When somebody last answered a question about it.
         waiting: Who was asked in the last round and has not answered.
         alive: When those who were asked last knew it alive; who cannot be asked changes nothing.
     """
@@ -58,6 +59,7 @@ class Suspect:
     dump: Dump | None = None
     question: int = 0
     asked_at: float = -math.inf
+    told_at: float = -math.inf
     waiting: set[str] = field(default_factory=set)
     alive: dict[str, float] = field(default_factory=dict)
 
@@ -94,6 +96,7 @@ class Suspect:
         if question != self.question or who not in self.waiting:
             return
         self.waiting.discard(who)
+        self.told_at = now
         if opinion is Opinion.ALIVE:
             self.alive[who] = now
         elif opinion is Opinion.SILENT:
