@@ -120,7 +120,7 @@ LONG = ObserverPaused(for_s=10.1)
     ("before", "after"),
     [
         (Connecting(100, 95, failures=9), Connecting(100, base_at=200)),
-        (NonResponsive(155, 95), Connecting(200, base_at=200, failures=1)),
+        (NonResponsive(155, 95), Connecting(200, base_at=200)),
         (Unknown(5, failures=9), Unknown(200)),
         (Booting(100, until_at=160), Booting(100, until_at=170.1)),
         (Up(10), Up(10, base_at=200)),
