@@ -29,7 +29,7 @@ class Standing(StrEnum):
     SILENT = "silent"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, order=True)
 class Domain:
     """Hosts that share something that may fail."""
 
@@ -125,7 +125,7 @@ class Census:
         self.part(rules.domains)
         thresholds = {rule.by: rule.threshold_percent for rule in rules.domains}
         found = {}
-        for domain in sorted(self._troubled, key=str):
+        for domain in sorted(self._troubled):
             count = self._counts[domain]
             storm = _judge(domain, count, rules, thresholds[domain.by], now)
             if storm is not None:

@@ -69,7 +69,7 @@ def rules_of(rng: Random, seed: int) -> Rules:
         ),
         safety=replace(
             _safety(source(seed, "safety")),
-            inspect_every_s=source(seed, "inspection").choice([0.0, 20.0, 20.0, 60.0, 6 * 3600.0]),
+            inspect_every_s=source(seed, "inspection").choice([0.0, 30.0, 60.0, 6 * 3600.0]),
             poweron_spacing=Spacing(
                 by="label:rack", gap_s=source(seed, "spacing").choice([0.0, 0.0, 5.0, 20.0])
             ),

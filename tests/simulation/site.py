@@ -34,7 +34,7 @@ from tests.simulation.truth import Violation
 from tests.simulation.wallclock import Calendar
 from tests.simulation.wiring import Wiring
 
-STORM_S = 40.0, 260.0
+STORM_S = 30.0, 240.0, 60.0
 """Shortest and longest time of faults; short ones find what goes wrong at a start."""
 
 CALM_S = 900.0
@@ -103,7 +103,7 @@ class Site:
             machine.boot_s = lambda m=machine: _boot_s(m, boots)  # type: ignore[misc]
         self.disk.slow_s = lambda: self._slow.expovariate(1.0) if "slow" in self.disk.moods else 0.0
         self._describe()
-        storm_s = self._random("storm").uniform(*STORM_S)
+        storm_s = self._random("storm").triangular(*STORM_S)
         faults.plan(self, self.seed, storm_s, self._without)
         self.world.after(storm_s, self._heal)
         keep_looking(self)
@@ -209,9 +209,10 @@ class Site:
                 self.people.power(name, Action.RESTART)  # proves that the cables are mended
 
     def _will_be_read(self, view: HostView) -> bool:
-        """Whether the daemon finds out by itself that the cables are mended."""
+        """Whether the daemon finds out by itself that the cables are mended, or is about to."""
         proven = self.witness.held.saved[view.host.name].miswired
-        return view.liveness is Liveness.UP and view.maintenance is None and not proven
+        up = view.liveness is Liveness.UP and view.maintenance is None and not proven
+        return up or view.liveness is Liveness.BOOTING  # only who answers can be proven off
 
     def _old_machines(self) -> frozenset[str]:
         rng = self._random("manuals")

@@ -62,13 +62,19 @@ class Suspect:
     told_at: float = -math.inf
     waiting: set[str] = field(default_factory=set)
     alive: dict[str, float] = field(default_factory=dict)
+    _weighed: tuple[SaveHost, Host, bool] | None = None
 
     @property
     def counts(self) -> bool:
         """Whether it is in the fractions of a storm, as far as it alone decides that."""
-        saved = self.saved
-        out = saved.maintenance or saved.parked or saved.left_off or saved.booting
-        return not (out or self.unknown) and saved.fingerprint == self.host.fingerprint
+        if self.unknown:
+            return False
+        saved, host = self.saved, self.host
+        if self._weighed is None or self._weighed[0] is not saved or self._weighed[1] is not host:
+            out = saved.maintenance or saved.parked or saved.left_off or saved.booting
+            counts = not out and saved.fingerprint == host.fingerprint
+            self._weighed = saved, host, counts
+        return self._weighed[2]
 
     def answered(self, now: float) -> None:
         """It was heard: what was said of its silence is nothing any more."""
@@ -139,7 +145,11 @@ class Health:
         silent = sum(not answers for answers in self._canaries.values())
         ill = 2 * silent > len(self._canaries) or now < self._shaken_until
         self._ill = self._ill + 1 if ill else 0
-        up = {name for name, suspect in suspects.items() if suspect.up_since is not None}
+        up = {
+            name
+            for name, suspect in suspects.items()
+            if suspect.up_since is not None and not suspect.host.engine
+        }
         self._up = [*self._up[1 - PASSES :], up]
 
     def complaint(self, host: Host, now: float) -> str:
