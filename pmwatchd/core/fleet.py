@@ -10,7 +10,6 @@ are looked at when time passes, and only when they are due.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import assert_never
 
@@ -54,18 +53,18 @@ from pmwatchd.core.events import (
     VouchRequested,
     WitnessSaid,
 )
-from pmwatchd.core.machine import Machine, recall
-from pmwatchd.core.model import Alert, FenceAction, Host, PowerStatus
+from pmwatchd.core.machine import Machine
+from pmwatchd.core.model import Alert, PowerStatus
 from pmwatchd.core.operation import Contradicted, Operation
 from pmwatchd.core.orders import (
     Answer,
-    HoldDevice,
     Order,
     Refused,
     SaveHost,
     SaveOperation,
     SaveSite,
 )
+from pmwatchd.core.roster import Roster
 from pmwatchd.core.site import Site, Suspension
 from pmwatchd.core.views import HostView, KeeperView, OperationView, RaisedAlert, SiteView
 
@@ -96,12 +95,10 @@ class Fleet:
         site: SaveSite | None = None,
     ) -> None:
         self._site = Site(epoch=epoch, started_at=now, load=load)
-        self._wall = wall
         self._saved_site = site or SaveSite()
-        pause.recall(self._site, self._saved_site, self._until, now)
-        self._memories = dict(memories or {})
-        self._orphans = {saved.host: saved for saved in operations}
-        self._machines: dict[str, Machine] = {}
+        self._roster = Roster(self._site, wall, memories or {}, operations)
+        self._machines = self._roster.machines
+        pause.recall(self._site, self._saved_site, self._roster.until, now)
         self._due_at: dict[str, float] = {}
         self._queries: dict[str, requests.Query] = {}
 
@@ -299,112 +296,15 @@ class Fleet:
     # inventory ---------------------------------------------------------------------------
 
     def _load(self, event: InventoryLoaded, now: float) -> None:
-        site = self._site
-        site.rules = event.rules
-        site.observer.keep({probe.words for probe in event.rules.safety.canaries})
-        for name in [name for name in self._machines if name not in event.hosts]:
-            self._remove(self._machines[name], now)
-        if not site.hosts and site.epoch > 1:
-            self._hold_devices(event)
-        site.hosts = dict(event.hosts)
-        changed = [machine for host in event.hosts.values() if (machine := self._take(host, now))]
-        self._adopt_orphans(now)  # before anything else is begun with their hosts
-        for machine in changed:
+        for machine in self._roster.begin(event):
             self._settle(machine, now)
-        if event.refused:
-            site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
-        else:
-            site.clear_alert(Alert.INVENTORY_REFUSED)
-        self._tell_orphans(now)
-
-    def _take(self, host: Host, now: float) -> Machine | None:
-        """Take in one host of an inventory; return its machine if that is new or changed."""
-        machine = self._machines.get(host.name)
-        if machine is None:
-            self._site.rounds.add(host.name)
-            return self._add(host, now)
-        if machine.host == host and not machine.gone:
-            return None
-        self._site.rounds.add(host.name)
-        if machine.gone:  # nobody listened to it meanwhile
-            machine.watch = watching.unheard(host, machine.watch, now)
-        machine.host, machine.gone = host, False
-        upkeep.redefine(self._site, machine, now)
-        return machine
-
-    def _hold_devices(self, event: InventoryLoaded) -> None:
-        """Wait for readings of a former start, which nothing has journalled."""
-        agents = (agent for host in event.hosts.values() for agent in host.power_management.agents)
-        for device in sorted({agent.device for agent in agents}):
-            for_s = event.rules.fencing.over_s(FenceAction.STATUS)
-            self._site.orders.append(HoldDevice(device=device, for_s=for_s))
-
-    def _adopt_orphans(self, now: float) -> None:
-        """Continue operations of a former start, as soon as their hosts can be fenced."""
-        for name in sorted(self._orphans):
-            machine = self._machines.get(name)
-            if machine is not None and machine.host.groups:
-                operate.adopt(self._site, machine, self._orphans.pop(name), now)
-
-    def _add(self, host: Host, now: float) -> Machine:
-        site = self._site
-        memory = self._memories.get(host.name)
-        machine = recall(host, memory, now, self._until_at(memory))
-        self._machines[host.name] = machine
-        keeper = machine.maintenance
-        if keeper is not None and keeper.until_at is not None:
-            announce_at = sitewatch.announce_at(now, keeper.until_at)
-            machine.maintenance = replace(keeper, announce_at=announce_at)
-        upkeep.protect(site, machine, now)
-        if memory is not None and memory.quiet:
-            machine.quiet_until = now + site.rules.fencing.quiet_time_s
-        upkeep.wired(site, machine, now)
-        if machine.maintenance is None or not machine.maintenance.kept_off:
-            upkeep.mended(site, machine, now)
-        if memory is not None and memory.parked:
-            reason = f"fenced {memory.fenced} times without being up for long"
-            upkeep.alert(site, machine, Alert.PARKED, reason, now)
-        if memory is not None and memory.left_off:
-            upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
-        return machine
-
-    def _until_at(self, memory: SaveHost | None) -> float | None:
-        """Return the end of a maintenance, which is the only thing the wall clock ends."""
-        if memory is None or memory.expires_at is None:
-            return None
-        return self._until(memory.expires_at)
-
-    def _until(self, expires_at: datetime) -> float:
-        """A wall-clock instant as one of this start's monotonic clock."""
-        return self._site.started_at + (expires_at - self._wall).total_seconds()
-
-    def _remove(self, machine: Machine, now: float) -> None:
-        """Stop watching a host; one in an operation keeps its old definition until that ends."""
-        machine.gone = True
-        self._settle(machine, now)
+        for machine in self._roster.take(event, now):
+            self._settle(machine, now)
 
     def _forget(self, machine: Machine) -> None:
-        upkeep.clear(self._site, machine, *list(machine.alerts))
-        if machine.saved is not None:
-            self._memories[machine.name] = machine.saved
-        del self._machines[machine.name]
-        self._site.census.forget(machine.name)
-        self._site.rounds.forget(machine.name)
-        self._site.answering.discard(machine.name)
-        self._site.missed.discard(machine.name)
-        self._site.fencing.discard(machine.name)
-        self._site.wanting.pop(machine.name, None)
+        """Nothing keeps a removed host any longer."""
+        self._roster.forget(machine)
         self._due_at.pop(machine.name, None)
-        self._site.serving.pop(machine.name, None)
-
-    def _tell_orphans(self, now: float) -> None:
-        """Never forget an operation, even when its host cannot be fenced any more."""
-        if not self._orphans:
-            self._site.clear_alert(Alert.LEFT_OFF)
-            return
-        names = ", ".join(sorted(self._orphans))
-        reason = f"open operations of hosts that the inventory lacks, or without agents: {names}"
-        self._site.raise_alert(Alert.LEFT_OFF, reason, now)
 
     # people ------------------------------------------------------------------------------
 
@@ -427,11 +327,10 @@ class Fleet:
 
     def _answer(self, machine: Machine, event: HostEvent, now: float) -> Answer | None:
         site = self._site
-        orphan = self._orphans.get(machine.name)
+        orphan = self._roster.orphans.get(machine.name)
         match event:
             case CancelRequested() if orphan is not None:
-                del self._orphans[machine.name]
-                self._tell_orphans(now)
+                self._roster.give_up(machine, now)
                 return requests.abandon(site, machine, orphan, event, now)
             case PowerRequested() | VouchRequested() if orphan is not None:
                 return requests.waits_for_agents(orphan, event)

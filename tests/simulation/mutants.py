@@ -74,9 +74,9 @@ MUTANTS = (
     ),
     Mutant(
         "a restart forgets open operations",
-        "core/fleet.py",
-        "self._orphans = {saved.host: saved for saved in operations}",
-        "self._orphans: dict[str, SaveOperation] = {}",
+        "core/roster.py",
+        "self.orphans = {saved.host: saved for saved in operations}",
+        "self.orphans: dict[str, SaveOperation] = {}",
     ),
     Mutant(
         "what was sent off is not restored",
