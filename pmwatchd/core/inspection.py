@@ -64,7 +64,7 @@ def judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         wiring.suspect = frozenset()
         return
     host = check.host
-    wiring.off -= host.outlets(_reading(check, PowerStatus.ON))
+    acquit(machine, host.outlets(_reading(check, PowerStatus.ON)))
     known = machine.missing | machine.doubtful | wiring.off
     off = host.outlets(_reading(check, PowerStatus.OFF)) - known
     twice, wiring.suspect = off & wiring.suspect, off - wiring.suspect
@@ -73,6 +73,12 @@ def judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     if twice:
         wiring.accused, wiring.asked = twice, check.id
         site.orders.append(ProbeHost(host=host, operation=check.id, turn=0))
+
+
+def acquit(machine: Machine, on: frozenset[str]) -> None:
+    """What reads on while its host answers is mended, whoever had it read."""
+    if isinstance(machine.watch, watching.Up):
+        machine.wiring.off -= on
 
 
 def _reading(check: Check, power: PowerStatus) -> frozenset[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from pmwatchd.core import operate, sitewatch, tell, upkeep, verdict
+from pmwatchd.core import inspection, operate, sitewatch, tell, upkeep, verdict
 from pmwatchd.core.events import (
     AckRequested,
     AgentReplied,
@@ -226,6 +226,8 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
         machine.missing -= query.host.outlets(on)
+        inspection.acquit(machine, query.host.outlets(on))
+        upkeep.wired(site, machine, now)
         if not machine.missing:
             upkeep.mended(site, machine, now)
         if on == set(query.power):

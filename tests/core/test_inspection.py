@@ -7,7 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from pmwatchd.core.events import HostProbed, MaintenanceRequested, PowerRequested
+from pmwatchd.core.events import (
+    HostProbed,
+    MaintenanceRequested,
+    PowerRequested,
+    StatusRequested,
+)
 from pmwatchd.core.model import (
     Action,
     AgentResult,
@@ -345,3 +350,14 @@ def test_wires_mended_in_the_inventory_while_the_daemon_was_away_are_mended() ->
     assert later.alerts() == set()
     later.kill()
     later.until("fence.off_proven")
+
+
+def test_a_person_who_reads_it_on_while_its_host_answers_has_shown_that_it_is_mended() -> None:
+    scene = fed("bmc")
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.until("alert.raised")
+    scene.ask(lambda n: MaintenanceRequested(request=n, host="node7", by="eva", reason="cables"))
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
+    scene.ask(lambda n: StatusRequested(request=n, host="node7", by="eva"))
+    scene.run(5.0)
+    assert scene.alerts() == set()

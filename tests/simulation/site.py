@@ -209,9 +209,9 @@ class Site:
                 self.people.power(name, Action.RESTART)  # proves that the cables are mended
 
     def _will_be_read(self, view: HostView) -> bool:
-        """Whether the daemon finds out by itself that the cables are mended, or is about to."""
+        """Whether a mere reading tells that the cables are mended, now or when it has booted."""
         proven = self.witness.held.saved[view.host.name].miswired
-        up = view.liveness is Liveness.UP and view.maintenance is None and not proven
+        up = view.liveness is Liveness.UP and not proven
         return up or view.liveness is Liveness.BOOTING  # only who answers can be proven off
 
     def _old_machines(self) -> frozenset[str]:
