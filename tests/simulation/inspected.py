@@ -21,6 +21,9 @@ from tests.simulation.loop import World
 CHECK = "check_"
 """Readings that belong to no operation and to no person's question are called so."""
 
+QUERY = "query_"
+"""Those of a person's question; they may acquit, and accuse nobody."""
+
 Switcher = Callable[[Host, str, float], str]
 Broke = Callable[[str, str], None]
 
@@ -113,7 +116,7 @@ class Inspected:
         """See what the core has just decided: first what it does, then what it saves."""
         for order in orders:
             match order:
-                case RunAgent(operation=str(asked)) if asked.startswith(CHECK):
+                case RunAgent(operation=str(asked)) if asked.startswith((CHECK, QUERY)):
                     self._asked[asked, order.agent.name] = order.agent.outlet
                 case RunAgent(action=FenceAction.OFF) if order.host in self._hosts:
                     self._hosts[order.host].switched.add(order.agent.outlet)
@@ -139,9 +142,10 @@ class Inspected:
         known.off = off
 
     def _untrue(self, known: Outlets, outlet: str) -> Iterator[str]:
-        last = known.read[outlet][-2:]
+        read = [seen for seen in known.read[outlet] if seen.check.startswith(CHECK)]
+        last = read[-2:]
         if [seen.power for seen in last] != [PowerStatus.OFF] * 2:
-            yield f"it was read {[str(seen.power) for seen in known.read[outlet]]}"
+            yield f"it was read {[str(seen.power) for seen in read]}"
             return
         if not all(seen.up for seen in last):
             yield "the host did not answer when it was read"
