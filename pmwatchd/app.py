@@ -201,7 +201,11 @@ class Daemon:
         def apply(configuration: config.Configuration) -> None:
             options = _ssh_options(configuration.settings)
             self._watch_canaries(scheduler, configuration)
-            scheduler.watch(configuration.hosts)
+            try:
+                scheduler.watch(configuration.hosts)
+            except PmwatchdError:
+                self._watch_canaries(scheduler, inventory.now)
+                raise
             dumps.watch(configuration.hosts)
             ssh.use(options)
             questions.use(options)

@@ -41,9 +41,9 @@ def ask(site: Site, machine: Machine, now: float) -> None:
         site.orders.append(CheckAlive(host=machine.host, question=number, chain=tuple(chain)))
 
 
-def unsure(machine: Machine, now: float) -> bool:
-    """Whether what others say is not known, or is too old to act upon."""
-    return opinion.stale(machine.inquiry, now)
+def unsure(machine: Machine, at: float) -> bool:
+    """Whether what others say is not known, or was too old to act upon at an instant."""
+    return opinion.stale(machine.inquiry, at)
 
 
 def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
@@ -52,7 +52,7 @@ def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
     cut_off = [verdict for verdict in found if verdict.name is HoldName.SEEN_BY_OTHERS]
     if cut_off:
         upkeep.alert(site, machine, Alert.PARTITIONED, cut_off[0].reason, now)
-    elif not machine.inquiry.waiting:
+    elif not machine.inquiry.pending:
         upkeep.clear(site, machine, Alert.PARTITIONED)
     return found
 
@@ -63,7 +63,7 @@ def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> N
         site.mute[event.witness] = now
     else:
         site.mute.pop(event.witness, None)
-        site.observer.witness_at = now
+    site.observer.tried(event.witness, now, reached=event.opinion is not Opinion.NONE)
     before = machine.inquiry
     word = Word(event.opinion, event.reason, now)
     machine.inquiry = opinion.heard(before, event.question, event.witness, word)

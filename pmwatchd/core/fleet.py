@@ -147,9 +147,9 @@ class Fleet:
         self._answer_queries(now)
         for name in inspection.turns(site, self._machines, now):
             self._due_at[name] = now
-        deaf_since_at = sitewatch.attend(site, now)
-        if deaf_since_at is not None:
-            self._forgive(deaf_since_at, now)
+        cut_off = sitewatch.attend(site, now)
+        if cut_off is not None:
+            self._forgive(*cut_off, now)
         for name in sorted(name for name, at in self._due_at.items() if at <= now):
             self._settle(self._machines[name], now)
         if site.wanting:
@@ -161,11 +161,11 @@ class Fleet:
             self._saved_site = memory
             site.orders.append(memory)
 
-    def _forgive(self, since_at: float, now: float) -> None:
+    def _forgive(self, since_at: float, until_at: float, now: float) -> None:
         """Forget the silence of a time in which nobody could have been heard."""
         for name in sorted(self._machines):
             machine = self._machines[name]
-            watch = watching.misheard(machine.host, machine.watch, since_at, now)
+            watch = watching.misheard(machine.host, machine.watch, since_at, until_at, now)
             upkeep.enter(self._site, machine, watch, now)
             self._due_at[name] = now
 

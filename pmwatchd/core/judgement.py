@@ -27,7 +27,12 @@ SHADOWED = Verdict(
 PRIORITY = "priority"
 """Label whose number puts a host before others; higher goes first."""
 
-_AFTER_OTHERS = (HoldName.BUDGET, HoldName.SHADOW)
+_AFTER_OTHERS = (
+    HoldName.SEEN_BY_OTHERS,
+    HoldName.ALIVE_CHECK,
+    HoldName.BUDGET,
+    HoldName.SHADOW,
+)
 _NO_WAY = (HoldName.UNPROTECTED, HoldName.BACKOFF)
 
 
@@ -44,7 +49,7 @@ def judge(site: Site, machine: Machine, now: float) -> None:
             consult.ask(site, machine, now)  # so that it is known when its grace ends
         return
     verdicts = passive(site, machine, now)
-    if all(verdict.name is HoldName.OBSERVER_ILL for verdict in verdicts):
+    if not verdicts or HoldName.OBSERVER_ILL in {verdict.name for verdict in verdicts}:
         consult.ask(site, machine, now)  # a witness that can be asked shows that we are well
     if not verdicts:
         verdicts = consult.verdicts(site, machine, now)
@@ -60,7 +65,7 @@ def judge(site: Site, machine: Machine, now: float) -> None:
 
 
 def _keep(site: Site, machine: Machine, now: float) -> None:
-    """While others are asked, what is judged after them stays shown."""
+    """While others are asked, what they said and what is judged after them stays shown."""
     kept = tuple(
         Verdict(hold.name, hold.reason, hold.until_at)
         for hold in machine.holds.values()
@@ -115,9 +120,7 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
     host = machine.host
     others = len(site.answering) - (machine.name in site.answering)
     ill = site.observer.complaint(now) or site.ill
-    ill = ill or site.observer.isolated(
-        now, others_up=others > 0, within_s=2 * host.heartbeat.interval_s
-    )
+    ill = ill or site.observer.isolated(now, machine.heard_at, others_up=others > 0)
     if ill:
         yield Verdict(HoldName.OBSERVER_ILL, ill)
     if site.override is None:

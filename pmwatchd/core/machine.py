@@ -186,9 +186,11 @@ class Machine:
 
     @property
     def missed(self) -> bool:
-        """Silent, within its grace period or beyond it, and still in the inventory."""
+        """Silent, within its grace period or beyond it, and meant to answer."""
+        if self.gone or self.left_off or self.maintenance is not None:
+            return False
         connecting = isinstance(self.watch, watching.Connecting) and self.watch.failures > 0
-        return (self.silent or connecting) and not self.gone
+        return self.silent or connecting
 
     @property
     def standing(self) -> Standing:

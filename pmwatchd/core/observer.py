@@ -11,8 +11,11 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-WITNESS_GOOD_S = 8.0
-"""A witness is asked every few seconds; one that was reached so long ago still counts."""
+WITNESS_GOOD_S = 60.0
+"""Who was reached when last tried counts for so long: nobody is tried all the time."""
+
+STEADY_S = 20.0
+"""So long all has to be well until an illness is over; one that comes and goes is one."""
 
 SHAKEN_S = 10.0
 """After the process was stopped or late it does not trust itself for so long."""
@@ -26,13 +29,15 @@ class Observer:
     Attributes:
         canaries: Whether each of them answers, as far as they were heard of.
         heard_at: When a host or a canary answered last.
-        witness_at: When a witness was last reached.
+        reached: When each witness was reached, if it was when it was last tried.
+        reached_at: When any of them was reached last.
         shaken_until: It was late, stopped or suspended a short while ago.
     """
 
     canaries: dict[str, bool] = field(default_factory=dict)
     heard_at: float = -math.inf
-    witness_at: float = -math.inf
+    reached: dict[str, float] = field(default_factory=dict)
+    reached_at: float = -math.inf
     shaken_until: float = -math.inf
 
     def shaken(self, now: float) -> None:
@@ -64,15 +69,27 @@ class Observer:
         if hosts_up or any(self.canaries.values()):
             self.heard_at = now
 
-    def isolated(self, now: float, *, others_up: bool, within_s: float) -> str:
+    def tried(self, witness: str, now: float, *, reached: bool) -> None:
+        """Note whether a witness could be asked."""
+        self.reached.pop(witness, None)
+        if reached:
+            self.reached[witness] = self.reached_at = now
+
+    @property
+    def lately_at(self) -> float:
+        """When anything that is not watched for itself was heard last."""
+        return max(self.heard_at, self.reached_at)
+
+    def isolated(self, now: float, since_at: float, *, others_up: bool) -> str:
         """
         Return why nothing at all is known to answer, or "" when something does.
 
         Args:
+            since_at: Who was reached before this silence shows nothing.
             others_up: Another watched host answers.
-            within_s: Two heartbeat intervals.
         """
-        reached = now - self.witness_at <= max(within_s, WITNESS_GOOD_S)
+        reached_from_at = max(since_at, now - WITNESS_GOOD_S)
+        reached = any(at >= reached_from_at for at in self.reached.values())
         if others_up or any(self.canaries.values()) or reached:
             return ""
         return "nothing answers at all: no other host, no canary, no witness"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pmwatchd.core.model import Alert
+from pmwatchd.core.observer import STEADY_S
 from pmwatchd.core.orders import SaveSite
 from pmwatchd.core.site import Site, Suspension
 
@@ -19,22 +20,18 @@ ANNOUNCE_S = 300.0
 """The end of what a person set is announced so long before it."""
 
 
-def attend(site: Site, now: float) -> float | None:
+def attend(site: Site, now: float) -> tuple[float, float] | None:
     """
     Let time pass for the site.
 
-    Returns since when nobody could have been heard, if somebody can again now.
+    Returns from when to when nobody could have been heard, if that is surely over now.
     """
     site.pause = _expire(site, "pause", site.pause, now)
     site.override = _expire(site, "override", site.override, now)
     deaf = _judge_observer(site, now)
     judge_storms(site, now)
     site.due_at = _due_at(site, now)
-    since_at = site.cut_off_at
-    if deaf:
-        return None
-    site.cut_off_at = None
-    return since_at
+    return deaf
 
 
 def saved(site: Site) -> SaveSite:
@@ -67,14 +64,17 @@ def _expire(site: Site, name: str, word: Suspension | None, now: float) -> Suspe
     return word
 
 
-def _judge_observer(site: Site, now: float) -> bool:
-    """Return whether nobody can be heard now."""
+def _judge_observer(site: Site, now: float) -> tuple[float, float] | None:
+    """Judge our own health; return the time in which we were cut off when that is over."""
     observer = site.observer
     observer.hear(now, hosts_up=bool(site.answering))
-    alone = _alone(site, now)
-    cut_off = observer.cut_off() or alone
-    if cut_off and site.cut_off_at is None:
-        site.cut_off_at = max(observer.heard_at, site.started_at) if alone else now
+    over = None
+    cut_off = _cut_off(site, now)
+    if site.cut_off_at is not None and site.well_at is not None and not cut_off:
+        cut_off = "nobody could be heard a short while ago"
+        if now >= site.well_at + STEADY_S:
+            over, cut_off = (site.cut_off_at, site.well_at), ""
+            site.cut_off_at = site.well_at = None
     complaint = cut_off or observer.dazed(now)
     if complaint:
         if not site.ill:
@@ -85,7 +85,21 @@ def _judge_observer(site: Site, now: float) -> bool:
         site.tell("observer.well", took_s=round(now - site.ill_since_at, 3))
         site.clear_alert(Alert.OBSERVER_ILL)
     site.ill = complaint
-    return bool(cut_off)
+    return over
+
+
+def _cut_off(site: Site, now: float) -> str:
+    """Return why nobody can be heard now, or ""; note since when, and since when not any more."""
+    observer = site.observer
+    alone = _alone(site, now)
+    cut_off = observer.cut_off() or alone
+    if cut_off:
+        site.well_at = None
+        if site.cut_off_at is None:
+            site.cut_off_at = max(observer.lately_at, site.started_at) if alone else now
+    elif site.cut_off_at is not None and site.well_at is None:
+        site.well_at = now
+    return cut_off
 
 
 def _alone(site: Site, now: float) -> str:
@@ -96,7 +110,7 @@ def _alone(site: Site, now: float) -> str:
     within_s = min(2 * site.hosts[name].heartbeat.interval_s for name in site.missed)
     if now - observer.heard_at <= within_s:
         return ""
-    return observer.isolated(now, others_up=False, within_s=within_s)
+    return observer.isolated(now, observer.heard_at, others_up=False)
 
 
 def judge_storms(site: Site, now: float) -> None:

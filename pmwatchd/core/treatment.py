@@ -35,7 +35,7 @@ from pmwatchd.core.events import (
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Alert, HoldName, Host, ProbeResult
-from pmwatchd.core.operation import Doubted, Looked, Recovered
+from pmwatchd.core.operation import Doubted, Looked, Phase, Recovered
 from pmwatchd.core.orders import ReportNext
 from pmwatchd.core.site import Site
 
@@ -47,6 +47,8 @@ JUDGE_EVERY_S = 1.0
 
 def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
     """Take in a sign of life, or of silence."""
+    if isinstance(sign, Silent) and _boots_unheard(site, machine):
+        return
     if isinstance(sign, Answered):
         machine.last_answer_at = sign.at
         machine.seen = True
@@ -74,10 +76,12 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     if operation is not None:
         overheard(site, machine, event, operation.host, now)
         operation = machine.operation
-    if operation is not None and event.turn == operation.doubt:
+    if operation is None:
+        return
+    if event.turn == operation.doubt:
         operate.fence_step(site, machine, Doubted(event.turn, event.result), now)
-    else:
-        _looked(site, machine, event, now)
+    elif operation.phase is Phase.LOOK and event.turn == operation.turn:
+        _looked(site, machine, event, operation.looked_at, now)
 
 
 def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now: float) -> None:
@@ -88,7 +92,7 @@ def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now:
         sensed(site, machine, Answered(machine.name, now, weak), now)
 
 
-def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
+def _looked(site: Site, machine: Machine, event: HostProbed, looked_at: float, now: float) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
     sitewatch.judge_storms(site, now)  # who fell silent in this pass counts already
     verdicts = judgement.passive(site, machine, now) + consult.verdicts(site, machine, now)
@@ -101,16 +105,18 @@ def _looked(site: Site, machine: Machine, event: HostProbed, now: float) -> None
         lasting = lasting or isinstance(machine.watch, watching.Unknown)
     judgement.show(site, machine, verdicts, now)
     held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
-    if consult.unsure(machine, now):
+    if consult.unsure(machine, looked_at):
         consult.ask(site, machine, now)
-    looked = Looked(event.turn, event.result, held, lasting, consult.unsure(machine, now))
+    unsure = consult.unsure(machine, looked_at)
+    looked = Looked(event.turn, event.result, held, lasting, unsure)
     operate.fence_step(site, machine, looked, now)
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:
     """Let time pass: the watch, the maintenance, the operation, the holds, the readings."""
-    watch = watching.step(machine.host, machine.watch, DeadlineReached(), now)
-    upkeep.enter(site, machine, watch, now)
+    if not _boots_unheard(site, machine):
+        watch = watching.step(machine.host, machine.watch, DeadlineReached(), now)
+        upkeep.enter(site, machine, watch, now)
     keeper = machine.maintenance
     announce = keeper and keeper.announce_at is not None and not keeper.announced
     if keeper and announce and now >= (keeper.announce_at or 0.0):
@@ -130,7 +136,9 @@ def attend(site: Site, machine: Machine, now: float) -> None:
 
 def deadline(site: Site, machine: Machine, now: float) -> float | None:
     """When :func:`attend` has something to do for this machine."""
-    instants = [watching.deadline(machine.host, machine.watch)]
+    instants: list[float | None] = []
+    if not _boots_unheard(site, machine):
+        instants.append(watching.deadline(machine.host, machine.watch))
     if machine.operation is not None:
         instants.append(fence.deadline(machine.operation, site.rules.fencing))
     elif machine.silent or _is_asked_about(site, machine):
@@ -141,6 +149,11 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
     instants += [machine.quiet_until, machine.retry_at, powerwatch.deadline(machine)]
     instants += [_dump_ends_at(site, machine), _weak_until(machine), _loop_ends_at(site, machine)]
     return min((at for at in instants if at is not None), default=None)
+
+
+def _boots_unheard(site: Site, machine: Machine) -> bool:
+    """A boot that nobody could hear the end of has the time of that besides its own."""
+    return site.cut_off_at is not None and isinstance(machine.watch, watching.Booting)
 
 
 def _next_judgement_at(now: float) -> float:
@@ -191,7 +204,7 @@ def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
     took_s = round(now - found.first_at, 3)
     if found.last_at + rules.quiet_after_s <= found.first_at + rules.ceiling_s:
         site.tell("kdump.ended", machine, took_s=took_s, reason="the datagrams have stopped")
-        if machine.missed:
+        if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):
             upkeep.enter(site, machine, watching.power_on(machine.host, now, ours=False), now)
         site.orders.append(ReportNext(machine.name))
     else:

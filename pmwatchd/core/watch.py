@@ -30,8 +30,8 @@ from pmwatchd.core.model import Host, Liveness
 PAUSE_INTERVALS = 2
 """An observer that was away for more heartbeat intervals than this has not listened."""
 
-UNNOTICED_INTERVALS = 3
-"""It may take so long until what is wrong with the observer is noticed."""
+UNNOTICED_S = 15.0
+"""It may take so long, and a heartbeat of the host, until what is wrong with us is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,25 +146,29 @@ def unheard(host: Host, watch: Watch, now: float) -> Watch:
     return _pardon(host, watch, ObserverPaused(math.inf), now)
 
 
-def misheard(host: Host, watch: Watch, since_at: float, now: float) -> Watch:
+def misheard(host: Host, watch: Watch, since_at: float, until_at: float, now: float) -> Watch:
     """
-    Forget the silence of a time, from *since_at* until now, in which nobody could have been heard.
+    Forget the silence of a time in which nobody could have been heard.
 
     What fell silent in it, or just before it was noticed, begins anew; an older
     silence goes on where it was.  Its last heartbeat was unanswered all the same.
     """
-    heartbeat = host.heartbeat
-    noticed_s = UNNOTICED_INTERVALS * heartbeat.interval_s + heartbeat.timeout_s
+    unnoticed_s = UNNOTICED_S + host.heartbeat.interval_s
     match watch:
-        case Connecting() | NonResponsive() if watch.base_at < since_at - noticed_s:
-            older = replace(watch, base_at=watch.base_at + now - since_at)
+        case Connecting() | NonResponsive() if watch.base_at >= until_at:
+            return watch
+        case Connecting() | NonResponsive() if watch.base_at < since_at - unnoticed_s:
+            older = replace(watch, base_at=watch.base_at + until_at - since_at)
             return redefined(host, older, now)
         case Booting():
-            return replace(watch, until_at=watch.until_at + now - since_at)
+            lost_s = max(0.0, until_at - max(since_at, watch.since_at))
+            return replace(watch, until_at=watch.until_at + lost_s)
         case Connecting():
-            return Connecting(watch.since_at, base_at=now, failures=min(1, watch.failures))
+            return Connecting(watch.since_at, base_at=until_at, failures=min(1, watch.failures))
         case NonResponsive():
-            return Connecting(now, base_at=now, failures=1)
+            return Connecting(now, base_at=until_at, failures=1)
+        case Up():
+            return replace(watch, base_at=max(watch.base_at, until_at))
         case _:
             return unheard(host, watch, now)
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from pmwatchd.core.events import CanaryHeard, ObserverPaused, PowerRequested
-from pmwatchd.core.model import Action, AgentResult, Grace, PowerManagement, Probe
+from pmwatchd.core.model import Action, AgentResult, Grace, Opinion, PowerManagement, Probe
+from pmwatchd.core.observer import STEADY_S
 from tests.core.scene import CANARY, Scene, agent, dead, host, ruled
 
 NODE = host("node7", agent())
@@ -79,7 +80,8 @@ def test_silence_of_a_time_in_which_we_were_cut_off_is_forgotten() -> None:
     mended_at = scene.now
     scene.until("fence.opened")
 
-    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+    assert scene.now - mended_at >= NODE.grace.period_s
+    assert scene.now - mended_at <= NODE.grace.period_s + STEADY_S
 
 
 def test_a_silence_that_is_older_than_our_own_fault_goes_on_where_it_was() -> None:
@@ -94,7 +96,7 @@ def test_a_silence_that_is_older_than_our_own_fault_goes_on_where_it_was() -> No
     mended_at = scene.now
     scene.until("fence.opened")
 
-    assert scene.now - mended_at == pytest.approx(60.0 - 45.0 - 5.0, abs=5.0)
+    assert scene.now - mended_at == pytest.approx(STEADY_S, abs=2.0)  # 15 s of grace were left
 
 
 def test_a_host_that_was_dead_long_before_our_own_fault_is_fenced_right_after_it() -> None:
@@ -107,7 +109,7 @@ def test_a_host_that_was_dead_long_before_our_own_fault_is_fenced_right_after_it
     scene.switches["node7", "bmc"].unreadable = None
     scene.run(100)
     mend(scene)
-    scene.run(1.0)
+    scene.run(STEADY_S + 2)
 
     assert scene.events("fence.opened") == ["fence.opened"] * 2
 
@@ -136,11 +138,11 @@ def test_where_nothing_answered_at_all_everything_is_heard_anew_when_something_d
     assert site_alerts(scene) == ["observer_ill"]
     scene.run(100)
     scene.alive["node8"] = True
-    scene.until("observer.well")
     mended_at = scene.now
     scene.until("fence.opened")
 
-    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+    assert scene.now - mended_at >= NODE.grace.period_s
+    assert scene.events("observer") == ["observer.ill", "observer.well"]
 
 
 def test_a_witness_that_can_be_asked_shows_that_we_are_well() -> None:
@@ -176,9 +178,10 @@ def test_a_host_that_is_heard_again_a_little_later_than_others_is_not_fenced(
 ) -> None:
     scene = Scene(NODE, OTHER, rules=ruled(canaries=canaries))
     scene.run(10)
-    scene.reaches = False
+    scene.opinions = {"node7": Opinion.NONE, "node8": Opinion.NONE}  # no way to them either
     cut_off(scene, "node7", "node8")
     scene.run(120)
+    scene.opinions.clear()
     mend(scene, "node8")
     scene.later(12.0, lambda: scene.alive.update(node7=True))  # its switch port takes its time
     scene.run(60)
@@ -196,12 +199,14 @@ def test_the_daemons_own_host_does_not_show_that_our_cable_is_plugged_in() -> No
     assert scene.holds() == ["observer_ill"]
 
 
-def test_that_nothing_answers_at_all_is_an_alert_that_ends_with_the_first_answer() -> None:
+def test_that_nothing_answers_at_all_is_an_alert_until_something_does_for_a_while() -> None:
     scene = dead(NODE, rules=ALONE)
     scene.run(120)
     assert site_alerts(scene) == ["observer_ill"]
     scene.alive["node7"] = True
     scene.run(10)
+    assert site_alerts(scene) == ["observer_ill"]
+    scene.run(STEADY_S)
 
     assert site_alerts(scene) == []
     assert scene.events("observer") == ["observer.ill", "observer.well"]
@@ -219,8 +224,8 @@ def test_a_witness_is_asked_again_after_a_pause_and_ends_the_doubt(interval_s: f
     often = replace(BASTION, heartbeat=replace(BASTION.heartbeat, interval_s=interval_s))
     scene = dead(often, rules=ALONE)
     scene.pause()
-    scene.run(60)
-    assert scene.holds() == ["paused", "observer_ill"]
+    scene.run(150)
+    assert scene.holds() == ["paused"]  # nobody is asked, and who was reached lately counts
     scene.resume()
     scene.run(90)
 
@@ -234,15 +239,14 @@ def test_a_silence_that_began_shortly_before_nothing_answered_at_all_begins_anew
     scene.until("observer.ill")
     scene.run(60)
     scene.alive["node8"] = True
-    scene.until("observer.well")
     mended_at = scene.now
     scene.until("fence.opened")
 
-    assert scene.now - mended_at == pytest.approx(NODE.grace.period_s, abs=2.0)
+    assert scene.now - mended_at >= NODE.grace.period_s
 
 
 def test_that_nothing_answers_is_an_illness_after_two_intervals() -> None:
-    scene = dead(NODE, OTHER, rules=ALONE)
+    scene = dead(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
     scene.pause()
     scene.run(40)
     scene.kill("node8")
@@ -275,7 +279,7 @@ def test_a_silent_host_that_its_operation_keeps_is_missed_by_nobody() -> None:
     scene.run(15)
     assert site_alerts(scene) == ["observer_ill"]
     scene.load()
-    scene.run(5)
+    scene.run(STEADY_S + 2)
 
     assert scene.fleet.host("node7") is not None
     assert site_alerts(scene) == []

@@ -143,20 +143,24 @@ def test_after_a_pause_the_grace_of_a_host_that_was_up_begins_at_its_end() -> No
     [
         (Connecting(95, 90, failures=2), Connecting(95, base_at=200, failures=1)),
         (Connecting(95, 90), Connecting(95, base_at=200)),
-        (Connecting(83, 83, failures=2), Connecting(83, base_at=200, failures=1)),
-        (Connecting(82, 82, failures=2), Connecting(82, base_at=182, failures=2)),
-        (NonResponsive(155, 95), Connecting(200, base_at=200, failures=1)),
+        (Connecting(80, 80, failures=2), Connecting(80, base_at=200, failures=1)),
+        (Connecting(79, 79, failures=2), Connecting(79, base_at=179, failures=2)),
+        (Connecting(205, 202, failures=1), Connecting(205, 202, failures=1)),
+        (NonResponsive(155, 95), Connecting(210, base_at=200, failures=1)),
         (NonResponsive(80, 20), NonResponsive(80, base_at=120)),
-        (NonResponsive(80, 50), Connecting(80, base_at=150, failures=3)),
-        (Unknown(5, failures=9), Unknown(200)),
+        (NonResponsive(80, 60), Connecting(80, base_at=160, failures=3)),
+        (Unknown(5, failures=9), Unknown(210)),
         (Booting(50, until_at=160), Booting(50, until_at=260)),
+        (Booting(150, until_at=210), Booting(150, until_at=260)),
+        (Booting(205, until_at=265), Booting(205, until_at=265)),
         (Up(10), Up(10, base_at=200)),
+        (Up(10, base_at=205), Up(10, base_at=205)),
     ],
 )
 def test_of_silence_in_which_nobody_could_be_heard_only_what_is_older_goes_on(
     before: watch.Watch, after: watch.Watch
 ) -> None:
-    assert watch.misheard(NODE, before, 100, 200) == after
+    assert watch.misheard(NODE, before, 100, 200, 210) == after
 
 
 @pytest.mark.parametrize("ours", [True, False])

@@ -304,6 +304,7 @@ class Held:
         if suspect.waiting:
             yield f"{sorted(suspect.waiting)} were asked and have not answered"
         good_until = max(suspect.asked_at + ALIVE_S, suspect.told_at + SETTLED_S)
+        good_until += host.heartbeat.timeout_s  # as good when the last look began
         if host.alive_check and now > good_until + EPS_S:
             yield f"its alive check was asked {now - suspect.asked_at:.1f} s ago"
         yield from self._dumps(suspect, now)

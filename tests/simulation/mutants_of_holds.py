@@ -233,8 +233,8 @@ HOLDS = (
     Mutant(
         "an off does not wait for what others say",
         "core/treatment.py",
-        "lasting, consult.unsure(machine, now))",
-        "lasting, False)",
+        "    unsure = consult.unsure(machine, looked_at)\n    looked",
+        "    unsure = False\n    looked",
         test="tests/core/test_judgement.py",
     ),
     *WIRES_AND_SIGNS,

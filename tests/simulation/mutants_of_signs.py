@@ -46,8 +46,8 @@ WIRES_AND_SIGNS = (
     Mutant(
         "what reads on again is accused for ever",
         "core/inspection.py",
-        "wiring.off -= host.outlets(_reading(check, PowerStatus.ON))",
-        "wiring.off -= frozenset()",
+        "machine.wiring.off -= on",
+        "machine.wiring.off -= frozenset()",
         test="tests/core/test_inspection.py",
     ),
     Mutant(

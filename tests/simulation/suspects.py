@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from pmwatchd.core.events import CanaryHeard, DumpHeard, ObserverPaused, WitnessSaid
 from pmwatchd.core.model import Host, Opinion
-from pmwatchd.core.observer import SHAKEN_S
+from pmwatchd.core.observer import SHAKEN_S, WITNESS_GOOD_S
 from pmwatchd.core.orders import SaveHost
 from pmwatchd.core.rules import KdumpRules
 
@@ -124,7 +124,7 @@ class Health:
     def __init__(self) -> None:
         self._canaries: dict[str, bool] = {}
         self._shaken_until = -math.inf
-        self._witness_at = -math.inf
+        self._reached: dict[str, float] = {}
         self._ill = 0
         self._up: list[set[str]] = []
 
@@ -136,7 +136,7 @@ class Health:
             case ObserverPaused():
                 self._shaken_until = now + SHAKEN_S
             case WitnessSaid() if event.opinion is not Opinion.NONE:
-                self._witness_at = now
+                self._reached[event.witness] = now
             case _:
                 pass
 
@@ -157,6 +157,6 @@ class Health:
         if self._ill >= PASSES:
             return "the observer is ill"
         others = set().union(*self._up) - {host.name}
-        reached = now - self._witness_at <= 2 * host.heartbeat.interval_s + EPS_S
+        reached = any(now - at <= WITNESS_GOOD_S + EPS_S for at in self._reached.values())
         known = others or reached or any(self._canaries.values())
         return "" if known else "nothing answers at all"
