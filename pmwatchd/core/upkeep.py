@@ -63,7 +63,8 @@ def keep_off(site: Site, machine: Machine, *, by: str, reason: str, now: float) 
 def end_maintenance(site: Site, machine: Machine, *, by: str, reason: str, now: float) -> None:
     """Put a host back; one that is silent goes through its grace from then on."""
     machine.maintenance = None
-    if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):
+    # one that is thought up may be silent already: the heartbeat that tells is yet to come
+    if isinstance(machine.watch, watching.Connecting | watching.NonResponsive | watching.Up):
         enter(site, machine, watching.unheard(machine.host, machine.watch, now), now)
     site.tell("maintenance.ended", machine, by=by, reason=reason)
 

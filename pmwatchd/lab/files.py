@@ -53,6 +53,7 @@ connect_timeout = "2s"
 
 [safety]
 startup_hold = "0s"
+inspect_every = "0s"
 
 [safety.storm]
 cooldown = "3s"

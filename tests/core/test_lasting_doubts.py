@@ -7,7 +7,14 @@ from functools import partial
 
 import pytest
 
-from pmwatchd.core.events import CanaryHeard, PowerRequested
+from pmwatchd.core.events import (
+    CanaryHeard,
+    HeartbeatsHeard,
+    MaintenanceEndRequested,
+    MaintenanceRequested,
+    PowerRequested,
+    Silent,
+)
 from pmwatchd.core.model import (
     Action,
     AliveCheck,
@@ -155,3 +162,22 @@ def test_the_answer_to_a_doubt_that_is_void_is_no_last_look() -> None:
     scene.run(10)
 
     assert "hold.began" not in scene.events()
+
+
+def test_the_grace_after_a_maintenance_begins_at_its_end_though_silence_is_noticed_later() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    scene.ask(lambda n: MaintenanceRequested(request=n, host="node7", by="ann", reason="disk"))
+    answered_at = scene.now
+    scene.hears = False
+    scene.kill()
+    scene.run(15)
+    scene.ask(lambda n: MaintenanceEndRequested(request=n, host="node7", by="ann"))
+    ended_at = scene.now
+    for _ in range(12):
+        scene.put(HeartbeatsHeard(silent=(Silent("node7", answered_at),)))
+        scene.run(2)
+        if "fence.opened" in scene.events():
+            break
+
+    assert scene.now - ended_at >= NODE.grace.period_s

@@ -34,7 +34,7 @@ from tests.simulation.truth import Violation
 from tests.simulation.wallclock import Calendar
 from tests.simulation.wiring import Wiring
 
-STORM_S = 30.0, 240.0, 60.0
+STORM_S = 30.0, 200.0, 50.0
 """Shortest and longest time of faults; short ones find what goes wrong at a start."""
 
 CALM_S = 900.0
