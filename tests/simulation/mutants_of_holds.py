@@ -198,7 +198,7 @@ HOLDS = (
     Mutant(
         "silence within a maintenance counts after its end",
         "core/upkeep.py",
-        "if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):",
+        "if isinstance(machine.watch, watching.Connecting | watching.NonResponsive | watching.Up):",
         "if isinstance(machine.watch, watching.Unknown):",
         test="tests/core/test_holds_of_time.py",
     ),
