@@ -77,7 +77,7 @@ class Observer:
 
     @property
     def lately_at(self) -> float:
-        """When anything that is not watched for itself was heard last."""
+        """When a host, a canary or a witness was heard last."""
         return max(self.heard_at, self.reached_at)
 
     def isolated(self, now: float, since_at: float, *, others_up: bool) -> str:

@@ -59,7 +59,7 @@ def read(site: Site, machine: Machine, check: Check, now: float, *, held: bool) 
 
 def forget(site: Site, machine: Machine) -> None:
     """The silence is over."""
-    if machine.soft_until is not None and machine.soft_running:
+    if machine.soft_running:
         site.tell("fence.soft_ended", machine, result="recovered", reason="the host answers")
     machine.soft_fenced = machine.soft_reading = machine.soft_running = False
     machine.soft_until = None
