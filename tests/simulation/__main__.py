@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
 
@@ -76,8 +76,8 @@ def _many(seeds: Sequence[int], asked: argparse.Namespace) -> int:
     try:
         for result in _results(seeds, asked.jobs, frozenset(asked.without)):
             total.add(result)
-            if result.violations and not asked.json:
-                _print_violation(result)
+            if result.violations:
+                _show_violation(result, _warn if asked.json else _say)
             if result.violations and asked.first:
                 break
             if total.seeds % PROGRESS_EVERY == 0:
@@ -110,10 +110,10 @@ def _bugs(seeds: range, jobs: int) -> int:
     return bool(missed)
 
 
-def _print_violation(result: Result) -> None:
-    _say(f"seed {result.seed}: python -m tests.simulation --seed {result.seed} --shrink")
+def _show_violation(result: Result, say: Callable[[str], None]) -> None:
+    say(f"seed {result.seed}: python -m tests.simulation --seed {result.seed} --shrink")
     for violation in result.violations[:3]:
-        _say(f"    at {violation.at:.2f}  {violation.rule}: {violation.what}")
+        say(f"    at {violation.at:.2f}  {violation.rule}: {violation.what}")
 
 
 class _Total:
