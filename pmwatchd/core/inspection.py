@@ -77,12 +77,14 @@ def judge(site: Site, machine: Machine, check: Check, now: float) -> None:
 
 def acquit(machine: Machine, on: frozenset[str]) -> None:
     """What reads on while its host answers is mended, whoever had it read."""
+    machine.wiring.accused -= on
     if isinstance(machine.watch, watching.Up):
         machine.wiring.off -= on
 
 
 def _reading(check: Check, power: PowerStatus) -> frozenset[str]:
-    return frozenset(name for name, read in check.power.items() if read is power)
+    """Return the agents that read so while the host answered; it may have booted before."""
+    return frozenset(name for name in check.answering if check.power[name] is power)
 
 
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:

@@ -46,12 +46,18 @@ class Maintenance:
 
 @dataclass(slots=True, kw_only=True)
 class Check:
-    """One reading of all agents of a host, under way; see :mod:`pmwatchd.core.powerwatch`."""
+    """
+    One reading of all agents of a host, under way; see :mod:`pmwatchd.core.powerwatch`.
+
+    Attributes:
+        answering: Agents whose reading came while the host answered.
+    """
 
     id: str
     host: Host
     waiting: set[str]
     power: dict[str, PowerStatus] = field(default_factory=dict)
+    answering: set[str] = field(default_factory=set)
 
 
 @dataclass(slots=True, kw_only=True)

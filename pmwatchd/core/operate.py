@@ -101,6 +101,8 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
             ordered = site.complete(order, after.host, now)
             _tell_spaced(site, machine, ordered, now)
         site.orders.append(ordered)
+    if _just(before, after, "proven_off_at"):
+        upkeep.clear(site, machine, Alert.PARTITIONED)  # nobody reaches what is off
     if after.miswired:
         machine.miswired = after.host.wiring
         upkeep.mended(site, machine, now)

@@ -1,7 +1,8 @@
 """
 A person's words for the whole site: pause, resume, and that a storm is none.
 
-Each ends by itself.  A promise that a restart would forget is not given.
+Each ends by itself.  A promise that a restart would forget is not given; a leave
+to fence is taken back at once all the same.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pmwatchd.core.site import Site, Suspension
 
 def answer(site: Site, event: SiteEvent, now: float) -> Answer:
     """Do what a person asked for, or refuse."""
-    if not site.journal_writable:
+    if not site.journal_writable and not isinstance(event, OverrideEndRequested):
         reason = "the journal is not writable, so it would not survive a restart"
         return Answer(event.request, Refused(type="journal-unwritable", reason=reason))
     match event:

@@ -58,6 +58,8 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
     site.learn(check.host, event, now)
     check.waiting.discard(event.agent)
     check.power[event.agent] = event.reply.power
+    if isinstance(machine.watch, watching.Up):
+        check.answering.add(event.agent)
     if check.waiting:
         return
     machine.check = None

@@ -43,6 +43,7 @@ def _recalled(watch: watching.Watch) -> bool:
 def begin_maintenance(site: Site, machine: Machine, keeper: Maintenance, now: float) -> None:
     """Take a host out of automatic fencing."""
     machine.maintenance = keeper
+    clear(site, machine, Alert.PARTITIONED)  # others are not asked about it any more
     until = keeper.expires_at.isoformat() if keeper.expires_at else None
     for_s = None if keeper.until_at is None else round(keeper.until_at - now, 3)
     site.tell(
@@ -107,6 +108,7 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     if machine.fingerprint != machine.host.fingerprint:
         machine.seen = False
         machine.watch = watching.Unknown(now)
+        clear(site, machine, Alert.PARTITIONED)  # nobody has tried this address
     machine.inquiry = opinion.forget(machine.inquiry)  # others may have to be asked now
     machine.watch = watching.redefined(machine.host, machine.watch, now)
     machine.check, machine.off_readings = None, 0  # its readings were of other agents

@@ -282,6 +282,31 @@ def test_an_answer_to_a_question_that_is_void_accuses_nobody(
     assert "miswired" not in [fields["alert"] for fields in scene.fields("alert.raised")]
 
 
+def test_an_agent_that_reads_on_before_the_question_is_answered_is_not_accused() -> None:
+    scene = fed("bmc")
+    accused(scene)
+    switch = scene.switches["node7", "bmc"]
+    switch.power, switch.took_s = PowerStatus.ON, 0.0
+    scene.ask(lambda n: StatusRequested(request=n, host="node7", by="eva"))
+    scene.run(1.0)
+    assert scene.events("alert") == []
+
+
+def test_what_was_read_while_it_still_booted_accuses_no_agent() -> None:
+    feed = agent("feed-b", order=2, address="feed-b.mgmt")
+    scene = Scene(host("node7", agent(), feed), rules=INSPECTED)
+    scene.switches["node7", "feed-b"].power = PowerStatus.OFF
+    scene.until("fence.agent_executed")  # once while it answers
+    scene.kill()
+    scene.boot_s = 15.0  # between the replies of the first reading of its boot
+    scene.until("fence.on_proven")
+    scene.switches["node7", "bmc"].took_s = 9.0
+    scene.until("watch.answered")
+    scene.switches["node7", "feed-b"].power = PowerStatus.ON
+    scene.run(30.0)
+    assert scene.events("alert") == []
+
+
 def test_a_host_that_is_removed_has_no_turn_any_more() -> None:
     scene = Scene(host("node7", agent()), host("node8", agent(address="8.mgmt")), rules=INSPECTED)
     scene.load(host("node8", agent(address="8.mgmt")))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pmwatchd.core import opinion
-from pmwatchd.core.model import AliveCheck, Host, Opinion
+from pmwatchd.core.events import MaintenanceRequested, PowerRequested
+from pmwatchd.core.model import Action, AliveCheck, Host, Opinion
 from pmwatchd.core.opinion import Word
 from pmwatchd.core.orders import AskWitness
 from tests.core.scene import Scene, agent, dead, host, ruled
@@ -51,6 +53,33 @@ def test_fencing_goes_on_when_no_witness_reaches_it_any_more() -> None:
 
     assert scene.commands() == ["off", "on"]
     assert scene.alerts() == set()
+
+
+@pytest.mark.parametrize(
+    "by",
+    [
+        lambda scene: scene.load(replace(NODE, address="10.9.9.9"), OTHER),
+        lambda scene: scene.ask(
+            lambda n: MaintenanceRequested(request=n, host="node7", by="eva", reason="disk")
+        ),
+        lambda scene: scene.ask(
+            lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva")
+        ),
+    ],
+    ids=["redefined", "in maintenance", "proven off"],
+)
+def test_a_host_about_which_nobody_is_asked_any_more_is_not_called_partitioned(
+    by: Callable[[Scene], object],
+) -> None:
+    scene = dead(NODE, OTHER)
+    scene.boots = False
+    scene.opinions["node8"] = Opinion.ALIVE
+    scene.run(60)
+    assert scene.alerts() == {"partitioned"}
+    by(scene)
+    scene.run(30)
+
+    assert "partitioned" not in scene.alerts()
 
 
 def test_a_witness_that_cannot_be_asked_counts_for_nothing() -> None:

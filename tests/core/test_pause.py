@@ -111,6 +111,16 @@ def test_a_person_may_say_that_a_storm_is_none() -> None:
     assert scene.events("override") == ["override.began", "override.ended"]
 
 
+def test_an_override_ends_at_once_though_the_journal_takes_nothing() -> None:
+    scene = Scene(NODE)
+    override(scene)
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    ended = scene.ask(lambda n: OverrideEndRequested(request=n, by="ann"))
+
+    assert ended == Accepted()  # the engine adds that a restart may forget it
+    assert scene.fleet.site().override is None
+
+
 def test_an_acknowledged_host_may_be_fenced_again() -> None:
     scene = Scene(NODE, rules=replace(RULES, safety=replace(SAFETY, loop_limit=1)))
     scene.run(10)

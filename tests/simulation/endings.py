@@ -79,6 +79,8 @@ def _judge_host(findings: _Findings, view: HostView) -> None:
         return
     if view.maintenance is not None or name in site.people.wants_off:
         return
+    if HoldName.ALIVE_CHECK in holds and _nobody_can_check(site, view):
+        return
     if view.liveness is not Liveness.UNKNOWN:
         machine = site.iron.machines[name]
         findings.unfenced += not machine.answers
@@ -87,6 +89,21 @@ def _judge_host(findings: _Findings, view: HostView) -> None:
             f"{name} is {view.liveness} in the end ({view.status}; truly {machine.state},"
             f" powered: {machine.powered}), holds: {[str(hold.name) for hold in view.holds]}",
         )
+
+
+def _nobody_can_check(site: Site, view: HostView) -> bool:
+    """Whether its alive check runs on proxies, and none is left that could serve."""
+    assert site.daemon is not None
+    check, fleet = view.host.alive_check, site.daemon.fleet
+    named = set(view.host.power_management.proxies) - {"engine", "cluster", "dc", "other_dc"}
+    serving = {
+        other.host.name
+        for other in fleet.hosts()
+        if other.liveness is Liveness.UP and other.maintenance is None and not other.host.engine
+    }
+    unwatched = named - {other.host.name for other in fleet.hosts()}
+    others = (serving - {view.host.name}) | unwatched
+    return check is not None and check.through_proxy and not others
 
 
 def _switches(site: Site, name: str) -> list[Switch]:

@@ -142,16 +142,21 @@ class Inspected:
         known.off = off
 
     def _untrue(self, known: Outlets, outlet: str) -> Iterator[str]:
+        at, question = known.probed
         read = [seen for seen in known.read[outlet] if seen.check.startswith(CHECK)]
-        last = read[-2:]
+        asked = [number for number, seen in enumerate(read) if seen.check == question]
+        if not asked or at < read[asked[0]].at:
+            yield "nobody asked the host after that"
+            return
+        last = read[: asked[0] + 1][-2:]
         if [seen.power for seen in last] != [PowerStatus.OFF] * 2:
             yield f"it was read {[str(seen.power) for seen in read]}"
             return
         if not all(seen.up for seen in last):
             yield "the host did not answer when it was read"
-        at, question = known.probed
-        if at < last[-1].at or question != last[-1].check:
-            yield "nobody asked the host after that"
+        since = [seen.power for seen in known.read[outlet] if seen.at > last[-1].at]
+        if PowerStatus.ON in since:
+            yield "it has read on since"
         order = self._switched_off_by(known.host, outlet, last[0].at)
         if order:
             yield f"{order} switched it off"
