@@ -15,6 +15,7 @@ from typing import assert_never
 
 from pmwatchd.core import (
     consult,
+    dumping,
     inspection,
     judgement,
     operate,
@@ -273,7 +274,7 @@ class Fleet:
             case SoftFenced():
                 soft.ended(self._site, machine, event, now)
             case _:
-                treatment.dumped(self._site, machine, event)
+                dumping.heard(self._site, machine, event)
         self._due_at[machine.name] = now
 
     def _paused(self, event: ObserverPaused, now: float) -> None:

@@ -81,6 +81,26 @@ class Wiring:
 
 
 @dataclass(slots=True, kw_only=True)
+class SoftFencing:
+    """
+    A command on the host itself, once per silence; see :mod:`pmwatchd.core.soft`.
+
+    Attributes:
+        done: It ran, or was skipped, in this silence.
+        reading: The power is read before that.
+        running: The command runs, as far as is known.
+        number: Number of the question whether it ran; numbers go on.
+        until_at: Until then an answer to it is waited for.
+    """
+
+    done: bool = False
+    reading: bool = False
+    running: bool = False
+    number: int = 0
+    until_at: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
 class Machine:
     """
     A host and its state.
@@ -102,11 +122,7 @@ class Machine:
         weak_since: It gives only weak signs of life since then.
         fenced: Operations that proved it off since it was last up for long.
         parked: It was fenced too often, and waits for a person's word.
-        soft_fenced: Its soft fencing command ran, or was skipped, in this silence.
-        soft_reading: Its power is read before that.
-        soft_running: The command runs, as far as is known.
-        soft_number: Number of the question whether it ran.
-        soft_until: Until then an answer to it is waited for.
+        soft: What soft fencing has done in this silence.
         spared: In shadow mode: that it would have been fenced was told in this silence.
         gone: Removed from the inventory; leaves when its operation ends.
         saved: What the journal holds of it, to save only changes.
@@ -137,11 +153,7 @@ class Machine:
     weak_since: float | None = None
     fenced: int = 0
     parked: bool = False
-    soft_fenced: bool = False
-    soft_reading: bool = False
-    soft_running: bool = False
-    soft_number: int = 0
-    soft_until: float | None = None
+    soft: SoftFencing = field(default_factory=SoftFencing)
     spared: bool = False
     gone: bool = False
     holds: dict[HoldName, Hold] = field(default_factory=dict)
@@ -278,7 +290,7 @@ class Machine:
             kept_off=keeper is not None and keeper.kept_off,
             fenced=self.fenced,
             parked=self.parked,
-            soft_fenced=self.soft_fenced,
+            soft_fenced=self.soft.done,
         )
 
     def view(self) -> HostView:
@@ -350,6 +362,6 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         wiring=Wiring(off=host.outlets(host.named(memory.reads_off))),
         fenced=memory.fenced,
         parked=memory.parked,
-        soft_fenced=memory.soft_fenced,
+        soft=SoftFencing(done=memory.soft_fenced),
         saved=memory,
     )

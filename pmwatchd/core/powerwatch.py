@@ -112,5 +112,5 @@ def _is_our_boot(machine: Machine) -> bool:
 def _needed(machine: Machine) -> bool:
     """Whether something is to be done if it reads off."""
     return _is_our_boot(machine) or bool(
-        machine.missing_agents or machine.doubtful or machine.soft_reading
+        machine.missing_agents or machine.doubtful or machine.soft.reading
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pmwatchd.core import verdict
 from pmwatchd.core.events import SoftFenced
-from pmwatchd.core.machine import Check, Machine
+from pmwatchd.core.machine import Check, Machine, SoftFencing
 from pmwatchd.core.model import Candidate, PowerStatus, ProxySource
 from pmwatchd.core.orders import FenceSoftly
 from pmwatchd.core.site import Site
@@ -22,30 +22,30 @@ def delays(machine: Machine, now: float) -> bool:
     command = machine.host.power_management.soft_fencing
     if command is None or not machine.host.automatic:
         return False
-    if not machine.soft_fenced:
-        machine.soft_fenced = True
-        machine.soft_reading = True
+    if not machine.soft.done:
+        machine.soft.done = True
+        machine.soft.reading = True
         machine.check_at = now
         return True
-    waits = machine.soft_until is not None and now < machine.soft_until
-    return machine.soft_reading or waits
+    waits = machine.soft.until_at is not None and now < machine.soft.until_at
+    return machine.soft.reading or waits
 
 
 def read(site: Site, machine: Machine, check: Check, now: float, *, held: bool) -> None:
     """Take in what the power reads, and run the command unless it is off or held by now."""
-    if not machine.soft_reading:
+    if not machine.soft.reading:
         return
-    machine.soft_reading = False
+    machine.soft.reading = False
     if held or not machine.host.automatic:
-        machine.soft_fenced = False
+        machine.soft.done = False
         return
     if verdict.of_groups(check.host, check.power) is PowerStatus.OFF:
         site.tell("fence.soft_ended", machine, result="skipped", reason="its power reads off")
         return
     host = machine.host
-    machine.soft_number += 1
-    machine.soft_running = True
-    machine.soft_until = now + ANSWER_S
+    machine.soft.number += 1
+    machine.soft.running = True
+    machine.soft.until_at = now + ANSWER_S
     site.tell("fence.soft_began", machine)
     target = Candidate(
         name=host.name,
@@ -54,24 +54,23 @@ def read(site: Site, machine: Machine, check: Check, now: float, *, held: bool) 
         port=host.as_proxy.port,
         user=host.as_proxy.user,
     )
-    site.orders.append(FenceSoftly(host=host, question=machine.soft_number, target=target))
+    site.orders.append(FenceSoftly(host=host, question=machine.soft.number, target=target))
 
 
 def forget(site: Site, machine: Machine) -> None:
     """The silence is over."""
-    if machine.soft_running:
+    if machine.soft.running:
         site.tell("fence.soft_ended", machine, result="recovered", reason="the host answers")
-    machine.soft_fenced = machine.soft_reading = machine.soft_running = False
-    machine.soft_until = None
+    machine.soft = SoftFencing(number=machine.soft.number)
 
 
 def ended(site: Site, machine: Machine, event: SoftFenced, now: float) -> None:
     """Wait for an answer of the host if the command ran; else nothing is to be waited for."""
     command = machine.host.power_management.soft_fencing
-    if event.question != machine.soft_number or machine.soft_until is None:
+    if event.question != machine.soft.number or machine.soft.until_at is None:
         return
-    machine.soft_running = False
+    machine.soft.running = False
     result = "ok" if event.ran else "failed"
     site.tell("fence.soft_ended", machine, result=result, reason=event.reason)
     wait_s = command.wait_s if command is not None and event.ran else 0.0
-    machine.soft_until = now + wait_s
+    machine.soft.until_at = now + wait_s

@@ -9,11 +9,9 @@ its orders at the site.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pmwatchd.core import (
     consult,
-    dump,
+    dumping,
     fence,
     judgement,
     operate,
@@ -22,12 +20,12 @@ from pmwatchd.core import (
     sitewatch,
     soft,
     upkeep,
+    weakness,
 )
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import (
     Answered,
     DeadlineReached,
-    DumpHeard,
     HostProbed,
     ObserverPaused,
     Silent,
@@ -36,7 +34,6 @@ from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Alert, HoldName, Host, ProbeResult
 from pmwatchd.core.operation import Doubted, Looked, Phase, Recovered
-from pmwatchd.core.orders import ReportNext
 from pmwatchd.core.site import Site
 
 Sign = Answered | Silent | ObserverPaused
@@ -62,10 +59,10 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
     if isinstance(sign, Answered):
         machine.failures, machine.retry_at, machine.left_off = 0, None, False
         machine.inquiry, machine.spared = opinion.forget(machine.inquiry), False
-        _end_dump(site, machine, now)
+        dumping.answered(site, machine, now)
         soft.forget(site, machine)
         upkeep.clear(site, machine, Alert.UNFENCED, Alert.LEFT_OFF, Alert.PARTITIONED)
-        _weigh(site, machine, sign)
+        weakness.heard(site, machine, sign)
         if machine.operation is not None:
             operate.fence_step(site, machine, Recovered(sign.at), now)
 
@@ -128,8 +125,8 @@ def attend(site: Site, machine: Machine, now: float) -> None:
         due_at = fence.deadline(machine.operation, site.rules.fencing)
         if due_at is not None and now >= due_at:
             operate.fence_step(site, machine, DeadlineReached(), now)
-    _wait_for_dump(site, machine, now)
-    _doubt_weak_signs(site, machine, now)
+    dumping.attend(site, machine, now)
+    weakness.attend(site, machine, now)
     judgement.judge(site, machine, now)
     powerwatch.attend(site, machine, now)
 
@@ -147,7 +144,8 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
         keeper = machine.maintenance
         instants += [keeper.until_at, None if keeper.announced else keeper.announce_at]
     instants += [machine.quiet_until, machine.retry_at, powerwatch.deadline(machine)]
-    instants += [_dump_ends_at(site, machine), _weak_until(machine), _loop_ends_at(site, machine)]
+    instants += [dumping.deadline(site, machine), weakness.deadline(machine)]
+    instants.append(_loop_ends_at(site, machine))
     return min((at for at in instants if at is not None), default=None)
 
 
@@ -169,76 +167,6 @@ def _forget_what_is_over(site: Site, machine: Machine, now: float) -> None:
     ends_at = _loop_ends_at(site, machine)
     if ends_at is not None and now >= ends_at:
         machine.fenced = 0
-
-
-def _end_dump(site: Site, machine: Machine, now: float) -> None:
-    """The host answers: whatever it dumped is over."""
-    found, machine.dump = machine.dump, None
-    if found is not None and found.told and not found.over:
-        took_s = round(now - found.first_at, 3)
-        site.tell("kdump.ended", machine, took_s=took_s, reason="it answers")
-
-
-def dumped(site: Site, machine: Machine, event: DumpHeard) -> None:
-    """Take in a datagram of a host that writes a crash dump."""
-    if not (machine.host.power_management.kdump and site.rules.kdump.enabled):
-        return
-    machine.dump = dump.heard(machine.dump, machine.heard_at, event.at)
-
-
-def _wait_for_dump(site: Site, machine: Machine, now: float) -> None:
-    """When the datagrams stop the host boots by itself; beyond the ceiling it is fenced."""
-    found, rules = machine.dump, site.rules.kdump
-    if found is None or found.over or isinstance(machine.watch, watching.Up):
-        return
-    told = found.told
-    if found.last_at < machine.heard_at:  # it has answered since: what it sent meant nothing
-        machine.dump = None
-        return
-    found = machine.dump = replace(dump.of_this_silence(found, machine.heard_at), told=True)
-    if not told:
-        site.tell("kdump.began", machine, reason="it sends the datagrams of a crash dump")
-    if dump.running(found, rules, now):
-        return
-    machine.dump = replace(found, over=True)
-    took_s = round(now - found.first_at, 3)
-    if found.last_at + rules.quiet_after_s <= found.first_at + rules.ceiling_s:
-        site.tell("kdump.ended", machine, took_s=took_s, reason="the datagrams have stopped")
-        if isinstance(machine.watch, watching.Connecting | watching.NonResponsive):
-            upkeep.enter(site, machine, watching.power_on(machine.host, now, ours=False), now)
-        site.orders.append(ReportNext(machine.name))
-    else:
-        site.tell("kdump.ended", machine, took_s=took_s, reason="it takes too long")
-
-
-def _dump_ends_at(site: Site, machine: Machine) -> float | None:
-    found, rules = machine.dump, site.rules.kdump
-    if found is None or found.over or isinstance(machine.watch, watching.Up):
-        return None
-    return min(found.last_at + rules.quiet_after_s, found.first_at + rules.ceiling_s)
-
-
-def _weigh(site: Site, machine: Machine, sign: Answered) -> None:
-    """A host that gives only weak signs may hang; for how long it does is known."""
-    if not sign.weak:
-        machine.weak_since = None
-        upkeep.clear(site, machine, Alert.HALF_ALIVE)
-    elif machine.weak_since is None:
-        machine.weak_since = sign.at
-
-
-def _weak_until(machine: Machine) -> float | None:
-    up = isinstance(machine.watch, watching.Up)
-    if machine.weak_since is None or not up or Alert.HALF_ALIVE in machine.alerts:
-        return None
-    return machine.weak_since + machine.host.grace.period_s + machine.host.extra_grace_s
-
-
-def _doubt_weak_signs(site: Site, machine: Machine, now: float) -> None:
-    until_at = _weak_until(machine)
-    if until_at is not None and now >= until_at:
-        reason = "it gives only weak signs of life: its kernel may hang"
-        upkeep.alert(site, machine, Alert.HALF_ALIVE, reason, now)
 
 
 def _is_asked_about(site: Site, machine: Machine) -> bool:

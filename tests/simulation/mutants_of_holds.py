@@ -212,8 +212,8 @@ HOLDS = (
     Mutant(
         "soft fencing runs again and again",
         "core/soft.py",
-        "        machine.soft_fenced = True\n",
-        "        machine.soft_fenced = False\n",
+        "        machine.soft.done = True\n",
+        "        machine.soft.done = False\n",
         test="tests/core/test_judgement.py",
     ),
     Mutant(

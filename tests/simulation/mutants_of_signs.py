@@ -100,19 +100,19 @@ WIRES_AND_SIGNS = (
     ),
     Mutant(
         "nobody is told of a host that is half alive",
-        "core/treatment.py",
+        "core/weakness.py",
         '    if until_at is not None and now >= until_at:\n        reason = "it gives only weak',
         '    if until_at is not None and machine.parked:\n        reason = "it gives only weak',
     ),
     Mutant(
         "a host is called half alive before its grace is over",
-        "core/treatment.py",
+        "core/weakness.py",
         "return machine.weak_since + machine.host.grace.period_s + machine.host.extra_grace_s",
         "return machine.weak_since + machine.host.extra_grace_s",
     ),
     Mutant(
         "a host that speaks again is called half alive still",
-        "core/treatment.py",
+        "core/weakness.py",
         "        machine.weak_since = None\n"
         "        upkeep.clear(site, machine, Alert.HALF_ALIVE)\n",
         "        machine.weak_since = None\n",
