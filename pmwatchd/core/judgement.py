@@ -119,7 +119,7 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
         yield Verdict(HoldName.PAUSED, f"paused by {pause.by}: {pause.reason}", pause.until_at)
     host = machine.host
     others = len(site.answering) - (machine.name in site.answering)
-    ill = site.observer.complaint(now) or site.ill
+    ill = site.observer.complaint(now) or site.observer.ill
     ill = ill or site.observer.isolated(now, machine.heard_at, others_up=others > 0)
     if ill:
         yield Verdict(HoldName.OBSERVER_ILL, ill)

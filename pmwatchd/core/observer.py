@@ -32,6 +32,9 @@ class Observer:
         reached: When each witness was reached, if it was when it was last tried.
         reached_at: When any of them was reached last.
         shaken_until: It was late, stopped or suspended a short while ago.
+        ill: Why it did not trust itself in this pass, or ""; and since when.
+        cut_off_at: Since when nobody could have been heard, until that is surely over.
+        well_at: Since when somebody can be heard again, until that is sure.
     """
 
     canaries: dict[str, bool] = field(default_factory=dict)
@@ -39,6 +42,10 @@ class Observer:
     reached: dict[str, float] = field(default_factory=dict)
     reached_at: float = -math.inf
     shaken_until: float = -math.inf
+    ill: str = ""
+    ill_since_at: float = 0.0
+    cut_off_at: float | None = None
+    well_at: float | None = None
 
     def shaken(self, now: float) -> None:
         """Note that the process was stopped, suspended or late."""
@@ -48,7 +55,7 @@ class Observer:
         """Forget canaries that the configuration does not name any more."""
         self.canaries = {name: well for name, well in self.canaries.items() if name in canaries}
 
-    def cut_off(self) -> str:
+    def silent_canaries(self) -> str:
         """Return why the way to everybody is in doubt whatever the hosts do, or ""."""
         silent = sorted(name for name, answers in self.canaries.items() if not answers)
         if 2 * len(silent) > len(self.canaries):
@@ -62,7 +69,7 @@ class Observer:
 
     def complaint(self, now: float) -> str:
         """Return why this place cannot be trusted whatever the hosts do, or "" if it can."""
-        return self.cut_off() or self.dazed(now)
+        return self.silent_canaries() or self.dazed(now)
 
     def hear(self, now: float, *, hosts_up: bool) -> None:
         """Note whether anything answers now."""
@@ -93,3 +100,37 @@ class Observer:
         if others_up or any(self.canaries.values()) or reached:
             return ""
         return "nothing answers at all: no other host, no canary, no witness"
+
+    def judge(self, now: float, alone: str, *, started_at: float) -> tuple[float, float] | None:
+        """
+        Judge our own health, once a pass; *ill* says what came of it.
+
+        Args:
+            alone: Why nothing at all answers, or "".
+            started_at: What was heard before the start of the daemon is not known.
+
+        Returns from when to when nobody could have been heard, when that is surely over.
+        """
+        over = None
+        cut_off = self._note_cut_off(now, alone, started_at)
+        if self.cut_off_at is not None and self.well_at is not None and not cut_off:
+            cut_off = "nobody could be heard a short while ago"
+            if now >= self.well_at + STEADY_S:
+                over, cut_off = (self.cut_off_at, self.well_at), ""
+                self.cut_off_at = self.well_at = None
+        complaint = cut_off or self.dazed(now)
+        if complaint and not self.ill:
+            self.ill_since_at = now
+        self.ill = complaint
+        return over
+
+    def _note_cut_off(self, now: float, alone: str, started_at: float) -> str:
+        """Return why nobody can be heard now, or ""; note since when, and since when again."""
+        cut_off = self.silent_canaries() or alone
+        if cut_off:
+            self.well_at = None
+            if self.cut_off_at is None:
+                self.cut_off_at = max(self.lately_at, started_at) if alone else now
+        elif self.cut_off_at is not None and self.well_at is None:
+            self.well_at = now
+        return cut_off

@@ -60,9 +60,6 @@ class Site:
         wanting: Hosts that nothing but the budget holds.
         storms: Domains in a storm, as of this pass.
         missed: Hosts that do not answer, within their grace or beyond it.
-        ill: Why the daemon does not trust itself, and since when.
-        cut_off_at: Since when nobody could have been heard, while that lasts.
-        well_at: Since when somebody can be heard again, until that is sure.
         mute: When a witness could not be asked last.
         rounds: Whose agents are read next while it answers.
         powered: When a host of a domain was, or will be, powered on last, and which.
@@ -83,10 +80,6 @@ class Site:
     census: storm.Census = field(default_factory=storm.Census)
     storms: dict[storm.Domain, storm.Storm] = field(default_factory=dict)
     observer: Observer = field(default_factory=Observer)
-    ill: str = ""
-    ill_since_at: float = 0.0
-    cut_off_at: float | None = None
-    well_at: float | None = None
     budget: budget.Budget = field(default_factory=budget.Budget)
     pause: Suspension | None = None
     override: Suspension | None = None

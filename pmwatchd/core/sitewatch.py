@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pmwatchd.core.model import Alert
-from pmwatchd.core.observer import STEADY_S
 from pmwatchd.core.orders import SaveSite
 from pmwatchd.core.site import Site, Suspension
 
@@ -65,41 +64,19 @@ def _expire(site: Site, name: str, word: Suspension | None, now: float) -> Suspe
 
 
 def _judge_observer(site: Site, now: float) -> tuple[float, float] | None:
-    """Judge our own health; return the time in which we were cut off when that is over."""
+    """Judge our own health and tell it; return the time in which nobody could be heard."""
     observer = site.observer
     observer.hear(now, hosts_up=bool(site.answering))
-    over = None
-    cut_off = _cut_off(site, now)
-    if site.cut_off_at is not None and site.well_at is not None and not cut_off:
-        cut_off = "nobody could be heard a short while ago"
-        if now >= site.well_at + STEADY_S:
-            over, cut_off = (site.cut_off_at, site.well_at), ""
-            site.cut_off_at = site.well_at = None
-    complaint = cut_off or observer.dazed(now)
-    if complaint:
-        if not site.ill:
-            site.ill_since_at = now
-            site.tell("observer.ill", reason=complaint)
-        site.raise_alert(Alert.OBSERVER_ILL, complaint, now)
-    elif site.ill:
-        site.tell("observer.well", took_s=round(now - site.ill_since_at, 3))
+    was_ill = observer.ill
+    deaf = observer.judge(now, _alone(site, now), started_at=site.started_at)
+    if observer.ill:
+        if not was_ill:
+            site.tell("observer.ill", reason=observer.ill)
+        site.raise_alert(Alert.OBSERVER_ILL, observer.ill, now)
+    elif was_ill:
+        site.tell("observer.well", took_s=round(now - observer.ill_since_at, 3))
         site.clear_alert(Alert.OBSERVER_ILL)
-    site.ill = complaint
-    return over
-
-
-def _cut_off(site: Site, now: float) -> str:
-    """Return why nobody can be heard now, or ""; note since when, and since when not any more."""
-    observer = site.observer
-    alone = _alone(site, now)
-    cut_off = observer.cut_off() or alone
-    if cut_off:
-        site.well_at = None
-        if site.cut_off_at is None:
-            site.cut_off_at = max(observer.lately_at, site.started_at) if alone else now
-    elif site.cut_off_at is not None and site.well_at is None:
-        site.well_at = now
-    return cut_off
+    return deaf
 
 
 def _alone(site: Site, now: float) -> str:
@@ -133,6 +110,6 @@ def _due_at(site: Site, now: float) -> float | None:
     if site.rounds.due_at is not None:
         instants.append(site.rounds.due_at)
     unheard = site.missed and site.observer.heard_at < now
-    if site.ill or unheard or site.storms or site.census.troubled:
+    if site.observer.ill or unheard or site.storms or site.census.troubled:
         instants.append(now + LOOK_EVERY_S)
     return min(instants, default=None)

@@ -151,7 +151,7 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
 
 def _boots_unheard(site: Site, machine: Machine) -> bool:
     """A boot that nobody could hear the end of has the time of that besides its own."""
-    return site.cut_off_at is not None and isinstance(machine.watch, watching.Booting)
+    return site.observer.cut_off_at is not None and isinstance(machine.watch, watching.Booting)
 
 
 def _next_judgement_at(now: float) -> float:

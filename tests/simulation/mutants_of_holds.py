@@ -10,7 +10,7 @@ HOLDS = (
         "a pause is no hold",
         "core/judgement.py",
         "if (pause := site.pause) is not None:",
-        "if (pause := site.pause) is not None and site.ill:",
+        "if (pause := site.pause) is not None and site.observer.ill:",
         test="tests/core/test_pause.py",
     ),
     Mutant(
@@ -220,7 +220,7 @@ HOLDS = (
         "shadow mode fences",
         "core/judgement.py",
         "    elif machine.host.automatic:\n",
-        "    elif machine.host.automatic or not site.ill:\n",
+        "    elif machine.host.automatic or not site.observer.ill:\n",
         test="tests/core/test_judgement.py",
     ),
     Mutant(
