@@ -167,6 +167,7 @@ class Daemon:
         self._metrics = Metrics(self._registry, lambda: self._engine, per_host=per_host)
         self._stream = EventStream()
         self._names = SystemNames(clock=self._clock.now)
+        self._agent_dir = str(configuration.settings.fencing.agent_dir)
 
     async def run(self, *, accept_empty_journal: bool = False) -> None:
         """Build, run until a signal, and end cleanly: open operations stay in the journal."""
@@ -193,8 +194,6 @@ class Daemon:
         ssh: SshTransport,
         questions: SshTransport,
     ) -> _Parts:
-        agent_dir = str(self._configuration.settings.fencing.agent_dir)
-
         def inbox(event: Event) -> None:  # the engine is built last: it needs all the others
             engine.put(event)
 
@@ -221,21 +220,10 @@ class Daemon:
             listen=inbox, meter=self._metrics, clock=self._clock.now, tell=self._tell
         )
         inventory = Inventory(self._file, self._configuration, apply=apply, tell=self._tell)
-        runner = Runner(
-            agents=FenceAgents(
-                agent_dir=agent_dir,
-                ssh=ssh,
-                local=LocalTransport(agent_dir),
-                catalogue=Catalogue(tell=self._tell),
-            ),
-            inbox=inbox,
-            prober=scheduler,
-            clock=self._clock.now,
-            names=self._names,
-        )
+        runner = self._build_runner(ssh, scheduler, inbox)
         dumps = DumpListener(listen=inbox, clock=self._clock.now, tell=self._tell)
         inquirer = Inquirer(
-            inquiries=NetworkInquiries(outpost=questions, local=LocalTransport(agent_dir)),
+            inquiries=NetworkInquiries(outpost=questions, local=LocalTransport(self._agent_dir)),
             inbox=inbox,
         )
         fleet = Fleet(
@@ -266,6 +254,23 @@ class Daemon:
             scheduler=scheduler,
             journal=journal,
             inventory=inventory,
+        )
+
+    def _build_runner(
+        self, ssh: SshTransport, scheduler: Scheduler, inbox: Callable[[Event], None]
+    ) -> Runner:
+        agents = FenceAgents(
+            agent_dir=self._agent_dir,
+            ssh=ssh,
+            local=LocalTransport(self._agent_dir),
+            catalogue=Catalogue(tell=self._tell),
+        )
+        return Runner(
+            agents=agents,
+            inbox=inbox,
+            prober=scheduler,
+            clock=self._clock.now,
+            names=self._names,
         )
 
     async def _live(self, parts: _Parts) -> None:
