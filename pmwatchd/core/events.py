@@ -22,12 +22,13 @@ class Answered:
     A host answered a heartbeat.
 
     Attributes:
-        weak: It has a probe that gives strong signs, and gave only weak ones.
+        weak: It has a probe that gives strong signs, and gave only weak ones; None where
+            that is not known.
     """
 
     host: str
     at: float
-    weak: bool = False
+    weak: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)

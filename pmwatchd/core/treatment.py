@@ -84,9 +84,7 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
 def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now: float) -> None:
     """Take in an answer to a fresh heartbeat, unless another address was asked meanwhile."""
     if event.result is ProbeResult.ALIVE and asked.fingerprint == machine.host.fingerprint:
-        # How strong it was is not known; that stays as the last planned heartbeat left it.
-        weak = machine.weak_since is not None
-        sensed(site, machine, Answered(machine.name, now, weak), now)
+        sensed(site, machine, Answered(machine.name, now, weak=None), now)
 
 
 def _looked(site: Site, machine: Machine, event: HostProbed, looked_at: float, now: float) -> None:

@@ -21,6 +21,8 @@ def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> No
     machine.watch = watch
     if type(before) is type(watch):
         return
+    if isinstance(watch, watching.NonResponsive | watching.Booting):
+        machine.weak_since = None  # whatever comes back speaks for itself
     match watch:
         case watching.Connecting() if isinstance(before, watching.Up):
             site.tell("watch.grace_began", machine, silent_s=round(now - watch.base_at, 3))

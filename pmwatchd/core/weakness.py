@@ -18,6 +18,8 @@ from pmwatchd.core.site import Site
 
 def heard(site: Site, machine: Machine, sign: Answered) -> None:
     """A host that gives only weak signs may hang; for how long it does is known."""
+    if sign.weak is None:
+        return  # as the last heartbeat left it of which that is known
     if not sign.weak:
         machine.weak_since = None
         upkeep.clear(site, machine, Alert.HALF_ALIVE)

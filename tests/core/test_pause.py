@@ -170,6 +170,22 @@ def test_a_half_alive_host_that_falls_silent_is_not_looked_at_without_a_pause() 
     assert "half_alive" not in scene.alerts()
 
 
+def test_a_host_that_comes_back_from_silence_is_weak_only_as_far_as_it_is_heard() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.kill()
+    scene.until("watch.non_responsive")
+    scene.pause()
+    scene.hears = False
+    scene.alive["node7"] = True
+    scene.ask(lambda n: VouchRequested(request=n, host="node7", by="ann", reason="pulled"))
+    scene.until("watch.answered")  # a fresh heartbeat, of which nobody knows how strong it was
+    scene.run(5)
+
+    assert "half_alive" not in scene.alerts()
+
+
 def test_a_fresh_heartbeat_does_not_make_a_half_alive_host_whole() -> None:
     scene = Scene(NODE)
     scene.run(6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 
 from pmwatchd.core.model import Alert, Host, Liveness
@@ -80,7 +81,8 @@ class Alerts:
         """Return what is not shown of a host although it is known, or shown and not true."""
         name = view.host.name
         alerts = {alert.name for alert in view.alerts}
-        weak_s = self._world.now - self._weak_since.get(name, self._world.now)
+        since_at = max(self._weak_since.get(name, math.inf), view.since_at)  # it fell silent
+        weak_s = self._world.now - since_at
         lasting = weak_s > _grace_s(view.host) + NOTICED_S
         if lasting and view.liveness is Liveness.UP and Alert.HALF_ALIVE not in alerts:
             return f"{name} gives only weak signs for {weak_s:.0f} s, and is not called half alive"

@@ -28,6 +28,7 @@ def pause(people: People, for_s: float) -> None:
     site = people.site
     now, expires_at = site.world.now, site.calendar.wall() + timedelta(seconds=for_s)
     asked = people.number()
+    people.pause_asked(now + for_s, expires_at)
 
     def answered(answer: Accepted | Refused | PowerRead) -> None:
         holds_now = isinstance(answer, Refused) and "it holds now" in answer.reason

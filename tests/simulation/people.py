@@ -39,6 +39,12 @@ class _Promise:
     until_at: float
     expires_at: datetime | None = None
 
+    def may_become(self, until_at: float, expires_at: datetime | None) -> None:
+        """Another is asked for in its place, and until that is answered either may hold."""
+        self.until_at = min(self.until_at, until_at)
+        if expires_at is not None:
+            self.expires_at = min(self.expires_at or expires_at, expires_at)
+
 
 class People:
     """
@@ -75,6 +81,11 @@ class People:
         """A pause was answered; unless its end was asked for before that, it holds."""
         if asked > self._resumed:
             self._pause = _Promise(until_at, expires_at)
+
+    def pause_asked(self, until_at: float, expires_at: datetime) -> None:
+        """A pause takes the place of one that was promised before."""
+        if self._pause is not None:
+            self._pause.may_become(until_at, expires_at)
 
     def pause_ended(self) -> None:
         """Nothing is promised any more."""
@@ -153,6 +164,8 @@ class People:
         asked = self.number()
         self._words[host] += 1  # one that cannot be journalled is refused, and holds for now
         expires_at = None if for_s is None else wall + timedelta(seconds=for_s)
+        if host in self._kept:
+            self._kept[host].may_become(now + (for_s or 1e9), expires_at)
 
         def answered(answer: Answer) -> None:
             # "It holds now, and a restart would forget it": it replaces what was promised before.

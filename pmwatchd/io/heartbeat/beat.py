@@ -34,7 +34,8 @@ class Watched:
         due_at: When its next heartbeat is planned.
         last_answer_at: Its last answer, or None.
         answered: How its last heartbeat ended; None before the first. Local faults leave it.
-        weak: Its last answer was of weak signs only, where it has a probe that gives strong ones.
+        weak: Its last answer was of weak signs only, where it has a probe that gives strong
+            ones; None while that is not known.
         deaf_until: The end of its last heartbeat that a local fault spoilt.
         report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
         beat: The planned heartbeat under way, if any.
@@ -46,7 +47,7 @@ class Watched:
     due_at: float
     last_answer_at: float | None = None
     answered: bool | None = None
-    weak: bool = False
+    weak: bool | None = False
     deaf_until: float = -math.inf
     report_from: float | None = None
     beat: Beat | None = None
@@ -64,7 +65,7 @@ class Watched:
         if asked_for:
             self.report_from = None
         if result is ProbeResult.SILENT:
-            self.answered = False
+            self.answered, self.weak = False, None
             return Silent(self.host.name, self.last_answer_at, self.deaf_until)
         weak = self.weak if beat.weak is None else beat.weak
         changed = not self.answered or weak is not self.weak
