@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from pmwatchd.core.model import Host
 from pmwatchd.core.rules import StormRules
@@ -41,11 +41,18 @@ class Storms:
         if not silent:
             self._lasting.clear()
             return
-        domains: defaultdict[str, list[str]] = defaultdict(list)
-        for name, (host, _) in standing.items():
+        counted: defaultdict[str, int] = defaultdict(int)
+        silent_at: defaultdict[str, list[float]] = defaultdict(list)
+        for name, (host, is_silent) in standing.items():
             for domain in self._domains_of(host):
-                domains[domain].append(name)
-        over = {domain for domain, names in domains.items() if self._is_over(domain, names, now)}
+                counted[domain] += 1
+                if is_silent:
+                    silent_at[domain].append(self._silent_at[name])
+        over = {
+            domain
+            for domain, at in silent_at.items()
+            if self._is_over(domain, counted[domain], at, now)
+        }
         for domain in [domain for domain in self._lasting if domain not in over]:
             del self._lasting[domain]
         for domain in over:
@@ -80,15 +87,14 @@ class Storms:
             elif label is not None:
                 yield f"{rule.by}/{label}"
 
-    def _is_over(self, domain: str, names: list[str], now: float) -> bool:
+    def _is_over(self, domain: str, counted: int, silent_at: Sequence[float], now: float) -> bool:
         rules = self._rules
-        if len(names) < rules.min_hosts:
+        if counted < rules.min_hosts:
             return False
         by = domain.partition("/")[0]
         threshold = next(rule.threshold_percent for rule in rules.domains if rule.by == by)
-        silent = [self._silent_at[name] for name in names if name in self._silent_at]
-        if 100 * len(silent) / len(names) > threshold:
+        if 100 * len(silent_at) / counted > threshold:
             return True
         burst = rules.burst
-        newly = sum(at > now - burst.within_s + MARGIN_S for at in silent)
-        return newly > burst.hosts and 100 * newly / len(names) > burst.percent
+        newly = sum(at > now - burst.within_s + MARGIN_S for at in silent_at)
+        return newly > burst.hosts and 100 * newly / counted > burst.percent
