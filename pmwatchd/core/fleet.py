@@ -239,7 +239,8 @@ class Fleet:
         if query is not None:
             query.probed = event.result
             if machine is not None:
-                treatment.overheard(self._site, machine, event, query.host, now)
+                asked, at = query.host, query.asked_at
+                treatment.overheard(self._site, machine, event, now, asked=asked, alive_at=at)
         elif machine and machine.operation and machine.operation.id == event.operation:
             treatment.probed(self._site, machine, event, now)
         elif machine:

@@ -59,14 +59,13 @@ def _readable(machine: Machine) -> bool:
 def judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     """Take in one reading of all agents."""
     wiring = machine.wiring
-    wiring.due = False
     if not isinstance(machine.watch, watching.Up):
-        wiring.suspect = frozenset()
         return
+    wiring.due = len(check.answering) < len(check.power)  # some were read while it still booted
     host = check.host
-    acquit(machine, host.outlets(_reading(check, PowerStatus.ON)))
     known = machine.missing | machine.doubtful | wiring.off
-    off = host.outlets(_reading(check, PowerStatus.OFF)) - known
+    read_off = {name for name in check.answering if check.power[name] is PowerStatus.OFF}
+    off = host.outlets(read_off) - known
     twice, wiring.suspect = off & wiring.suspect, off - wiring.suspect
     if wiring.suspect:
         machine.check_at = now + AGAIN_S
@@ -75,16 +74,12 @@ def judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         site.orders.append(ProbeHost(host=host, operation=check.id, turn=0))
 
 
-def acquit(machine: Machine, on: frozenset[str]) -> None:
+def acquit(site: Site, machine: Machine, on: frozenset[str], now: float) -> None:
     """What reads on while its host answers is mended, whoever had it read."""
     machine.wiring.accused -= on
     if isinstance(machine.watch, watching.Up):
         machine.wiring.off -= on
-
-
-def _reading(check: Check, power: PowerStatus) -> frozenset[str]:
-    """Return the agents that read so while the host answered; it may have booted before."""
-    return frozenset(name for name in check.answering if check.power[name] is power)
+    upkeep.wired(site, machine, now)
 
 
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:

@@ -60,6 +60,8 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
     check.power[event.agent] = event.reply.power
     if isinstance(machine.watch, watching.Up):
         check.answering.add(event.agent)
+    if event.reply.power is PowerStatus.ON:
+        inspection.acquit(site, machine, check.host.outlets({event.agent}), now)
     if check.waiting:
         return
     machine.check = None

@@ -226,8 +226,7 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
         machine.missing -= query.host.outlets(on)
-        inspection.acquit(machine, query.host.outlets(on))
-        upkeep.wired(site, machine, now)
+        inspection.acquit(site, machine, query.host.outlets(on), now)
         if not machine.missing:
             upkeep.mended(site, machine, now)
         if on == set(query.power):

@@ -62,7 +62,7 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
         dumping.answered(site, machine, now)
         soft.forget(site, machine)
         upkeep.clear(site, machine, Alert.UNFENCED, Alert.LEFT_OFF, Alert.PARTITIONED)
-        weakness.heard(site, machine, sign)
+        weakness.heard(site, machine, sign, now)
         if machine.operation is not None:
             operate.fence_step(site, machine, Recovered(sign.at), now)
 
@@ -71,7 +71,7 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Take in a fresh heartbeat; an answer to it counts as any."""
     operation = machine.operation
     if operation is not None:
-        overheard(site, machine, event, operation.host, now)
+        overheard(site, machine, event, now, asked=operation.host, alive_at=now)
         operation = machine.operation
     if operation is None:
         return
@@ -81,10 +81,18 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
         _looked(site, machine, event, operation.looked_at, now)
 
 
-def overheard(site: Site, machine: Machine, event: HostProbed, asked: Host, now: float) -> None:
-    """Take in an answer to a fresh heartbeat, unless another address was asked meanwhile."""
+def overheard(
+    site: Site, machine: Machine, event: HostProbed, now: float, *, asked: Host, alive_at: float
+) -> None:
+    """
+    Take in an answer to a fresh heartbeat, unless another address was asked meanwhile.
+
+    Args:
+        asked: The host as it was asked.
+        alive_at: When it answered or, where that is not known, when it was asked.
+    """
     if event.result is ProbeResult.ALIVE and asked.fingerprint == machine.host.fingerprint:
-        sensed(site, machine, Answered(machine.name, now, weak=None), now)
+        sensed(site, machine, Answered(machine.name, alive_at, weak=None), now)
 
 
 def _looked(site: Site, machine: Machine, event: HostProbed, looked_at: float, now: float) -> None:

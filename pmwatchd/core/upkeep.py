@@ -21,6 +21,8 @@ def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> No
     machine.watch = watch
     if type(before) is type(watch):
         return
+    if machine.wiring.suspect:  # it was read off once and is not up: that is to begin anew
+        machine.wiring.suspect, machine.wiring.due = frozenset(), True
     if isinstance(watch, watching.NonResponsive | watching.Booting):
         machine.weak_since = None  # whatever comes back speaks for itself
     match watch:

@@ -16,7 +16,7 @@ from pmwatchd.core.model import Alert
 from pmwatchd.core.site import Site
 
 
-def heard(site: Site, machine: Machine, sign: Answered) -> None:
+def heard(site: Site, machine: Machine, sign: Answered, now: float) -> None:
     """A host that gives only weak signs may hang; for how long it does is known."""
     if sign.weak is None:
         return  # as the last heartbeat left it of which that is known
@@ -24,7 +24,7 @@ def heard(site: Site, machine: Machine, sign: Answered) -> None:
         machine.weak_since = None
         upkeep.clear(site, machine, Alert.HALF_ALIVE)
     elif machine.weak_since is None:
-        machine.weak_since = sign.at
+        machine.weak_since = now
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:

@@ -7,12 +7,15 @@ from dataclasses import replace
 
 import pytest
 
+from pmwatchd.core import inspection, powerwatch
 from pmwatchd.core.events import (
+    AgentReplied,
     HostProbed,
     MaintenanceRequested,
     PowerRequested,
     StatusRequested,
 )
+from pmwatchd.core.machine import Check, Machine
 from pmwatchd.core.model import (
     Action,
     AgentResult,
@@ -20,9 +23,12 @@ from pmwatchd.core.model import (
     PowerManagement,
     PowerStatus,
     ProbeResult,
+    Reply,
 )
 from pmwatchd.core.orders import ProbeHost, RunAgent
 from pmwatchd.core.rounds import TRIES, Rounds
+from pmwatchd.core.site import Site
+from pmwatchd.core.watch import Up
 from tests.core.scene import FENCING, RULES, SAFETY, Scene, agent, host
 
 EVERY_S = 600.0
@@ -292,18 +298,47 @@ def test_an_agent_that_reads_on_before_the_question_is_answered_is_not_accused()
     assert scene.events("alert") == []
 
 
+def test_an_agent_that_a_reading_under_way_has_found_on_is_not_accused() -> None:
+    node = host("node7", agent("bmc"), agent("feed-b"))
+    site, machine = Site(epoch=1, started_at=0.0), Machine(host=node, watch=Up(0.0))
+    machine.wiring.accused, machine.wiring.asked = node.outlets({"bmc"}), "check_1"
+    machine.check = Check(id="check_2", host=node, waiting={"bmc", "feed-b"})
+    on = Reply(result=AgentResult.OK, power=PowerStatus.ON)
+    powerwatch.replied(
+        site, machine, AgentReplied("node7", "check_2", 0, "bmc", FenceAction.STATUS, on), 1.0
+    )
+    inspection.probed(site, machine, HostProbed("node7", "check_1", 0, ProbeResult.ALIVE), 1.0)
+    assert not machine.wiring.off
+
+
+def test_a_suspicion_ends_with_a_silence() -> None:
+    scene = fed("bmc")
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.until("fence.agent_executed")
+    scene.kill()
+    scene.until("watch.grace_began")
+    scene.alive["node7"] = True
+    scene.until("fence.agent_executed")
+    scene.switches["node7", "bmc"].power = PowerStatus.ON
+    scene.run(60.0)
+    assert scene.events("alert") == []
+
+
 def test_what_was_read_while_it_still_booted_accuses_no_agent() -> None:
     feed = agent("feed-b", order=2, address="feed-b.mgmt")
     scene = Scene(host("node7", agent(), feed), rules=INSPECTED)
-    scene.switches["node7", "feed-b"].power = PowerStatus.OFF
-    scene.until("fence.agent_executed")  # once while it answers
+    feed_b = scene.switches["node7", "feed-b"]
+    feed_b.power = PowerStatus.OFF
+    scene.until("fence.agent_executed")  # which brings another reading when it answers again
     scene.kill()
     scene.boot_s = 15.0  # between the replies of the first reading of its boot
     scene.until("fence.on_proven")
     scene.switches["node7", "bmc"].took_s = 9.0
     scene.until("watch.answered")
-    scene.switches["node7", "feed-b"].power = PowerStatus.ON
-    scene.run(30.0)
+    scene.until("fence.agent_executed")
+    scene.until("fence.agent_executed")  # and once while it answers
+    feed_b.power = PowerStatus.ON
+    scene.run(60.0)
     assert scene.events("alert") == []
 
 

@@ -121,6 +121,21 @@ def test_restoring_a_feed_also_restores_the_chassis_behind_it() -> None:
 # miswired ----------------------------------------------------------------------------------
 
 
+def test_what_it_said_before_it_was_read_off_and_is_told_after_that_proves_no_wrong_wires() -> None:
+    scene = Scene(host("node7", agent()))
+    scene.run(10)
+    alive_at = scene.now
+    scene.kill()
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.OFF, by="ann"))
+    while not any(isinstance(order, ProbeHost) for order in scene.orders):
+        scene.run(0.02)
+    scene.put(HeartbeatsHeard((Answered("node7", alive_at, weak=True),)))
+    scene.run(20)
+
+    assert scene.outcomes() == ["done"]
+    assert "miswired" not in scene.alerts()
+
+
 def miswired() -> Scene:
     """A host whose agent switches another machine: it answers again while its agent reads off."""
     scene = Scene(host("node7", agent()))

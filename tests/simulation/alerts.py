@@ -67,7 +67,7 @@ class Alerts:
                     self._miswired(track)
                 elif not self._held.saved.get(name, SaveHost(host=name)).miswired:
                     self._broke("alerts", f"{name} is called miswired, and nobody knows why")
-            case "alert.raised", Alert.HALF_ALIVE:
+            case "alert.raised", Alert.HALF_ALIVE if name in self._hosts:  # else it leaves now
                 since_at = self._weak_since.get(name, self._world.now)
                 grace_s = _grace_s(self._hosts[name])
                 if self._world.now - since_at < grace_s - EPS_S:

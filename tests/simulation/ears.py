@@ -174,7 +174,7 @@ def signs_of(machine: Machine | None, host: Host) -> list[Sign]:
 def hear(beat: Beat, signs: Sequence[Sign]) -> ProbeResult:
     """Take in signs until the result of a heartbeat is certain."""
     for sign in signs:
-        result = beat.heard(sign)
+        result = beat.heard(sign, beat.began_at)
         if result is not None:
             return result
     raise RuntimeError("a heartbeat without an end")

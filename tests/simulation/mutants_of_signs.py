@@ -37,11 +37,30 @@ WIRES_AND_SIGNS = (
     Mutant(
         "readings of a silent host accuse",
         "core/inspection.py",
-        "    if not isinstance(machine.watch, watching.Up):\n"
-        "        wiring.suspect = frozenset()\n"
-        "        return\n",
-        "",
-        test="tests/core/test_holds_of_time.py",
+        "for name in check.answering if",
+        "for name in check.power if",
+        test="tests/core/test_inspection.py",
+    ),
+    Mutant(
+        "a suspicion outlives a silence",
+        "core/upkeep.py",
+        "machine.wiring.suspect, machine.wiring.due = frozenset(), True",
+        "machine.wiring.due = True",
+        test="tests/core/test_inspection.py",
+    ),
+    Mutant(
+        "an answer counts from the end of its heartbeat",
+        "io/heartbeat/beat.py",
+        "Answered(self.host.name, beat.alive_at, weak)",
+        "Answered(self.host.name, now, weak)",
+        test="tests/io/heartbeat/test_heartbeat_weak.py",
+    ),
+    Mutant(
+        "what is off is called partitioned",
+        "core/operate.py",
+        "upkeep.clear(site, machine, Alert.PARTITIONED)  # nobody",
+        "upkeep.clear(site, machine)  # nobody",
+        test="tests/core/test_opinion.py",
     ),
     Mutant(
         "what reads on again is accused for ever",

@@ -69,8 +69,9 @@ class Watched:
             return Silent(self.host.name, self.last_answer_at, self.deaf_until)
         weak = self.weak if beat.weak is None else beat.weak
         changed = not self.answered or weak is not self.weak
-        self.answered, self.weak, self.last_answer_at = True, weak, now
-        return Answered(self.host.name, now, weak) if asked_for or changed else None
+        self.answered, self.weak = True, weak
+        self.last_answer_at = max(self.last_answer_at or -math.inf, beat.alive_at)
+        return Answered(self.host.name, beat.alive_at, weak) if asked_for or changed else None
 
 
 @dataclass(slots=True, eq=False)
@@ -87,6 +88,7 @@ class Beat:
         weak: Only weak signs came where strong ones are asked for; None where a local
             fault may have kept a strong one from us.
         answers: Weak signs are enough to call it answered; a strong one is still awaited.
+        alive_at: When the last sign of life came; a heartbeat may end much later.
         stepped_at: When a probe last said something and began to wait for what comes of it.
     """
 
@@ -101,6 +103,7 @@ class Beat:
     weak: bool | None = False
     answers: bool = False
     over: bool = False
+    alive_at: float = -math.inf
     stepped_at: float = -math.inf
 
     @property
@@ -117,9 +120,11 @@ class Beat:
         """When a missing answer becomes silence."""
         return self.began_at + self.host.heartbeat.timeout_s
 
-    def heard(self, sign: Sign) -> ProbeResult | None:
+    def heard(self, sign: Sign, now: float) -> ProbeResult | None:
         """Take the end of one probe; the result of the heartbeat once it is certain."""
         heartbeat = self.host.heartbeat
+        if sign.result is ProbeResult.ALIVE:
+            self.alive_at = now
         self.results.append(sign.result)
         self.fault = self.fault or sign.fault
         self.strong = self.strong or (sign.result is ProbeResult.ALIVE and not sign.weak)

@@ -287,7 +287,7 @@ class Scheduler:
     def _heard(self, beat: Beat, sign: Sign, now: float) -> None:
         if beat.over:
             return
-        result = beat.heard(sign)
+        result = beat.heard(sign, now)
         if result is not None:
             self._end(beat, result, now)
         elif beat.answers:

@@ -33,8 +33,8 @@ def heard(*signs: Sign, require_all: bool = False, weak_is_silent: bool = False)
     asked = host(*probes, require_all=require_all, weak_is_silent=weak_is_silent)
     beat = Beat(asked, began_at=0.0)
     result = None
-    for sign in signs:
-        result = beat.heard(sign)
+    for at, sign in enumerate(signs):
+        result = beat.heard(sign, float(at))
     return result, beat.weak
 
 
@@ -62,11 +62,34 @@ def test_a_local_fault_leaves_it_as_weak_as_it_was() -> None:
     asked = host(tcp(1), ssh(22))
     watched = Watched(asked, due_at=0.0)
     weak, unsure = Beat(asked, began_at=1.0), Beat(asked, began_at=2.0)
+    weak.heard(WEAK, 1.0)
     weak.weak, unsure.weak = True, None
 
     assert watched.conclude(weak, ProbeResult.ALIVE, 1.0) == Answered("node1", 1.0, weak=True)
     assert watched.conclude(unsure, ProbeResult.ALIVE, 2.0) is None
     assert watched.weak
+
+
+def test_a_heartbeat_that_waited_for_words_tells_when_it_was_answered() -> None:
+    asked = host(tcp(1), ssh(22))
+    watched = Watched(asked, due_at=0.0)
+    beat = Beat(asked, began_at=1.0)
+    beat.heard(WEAK, 1.1)
+    beat.heard(SILENT, 3.0)
+
+    assert watched.conclude(beat, ProbeResult.ALIVE, 3.0) == Answered("node1", 1.1, weak=True)
+    assert watched.last_answer_at == 1.1
+
+
+def test_after_a_silence_nobody_knows_how_weak_it_is_until_it_is_heard() -> None:
+    asked = host(tcp(1), ssh(22))
+    watched = Watched(asked, due_at=0.0, answered=True, weak=True)
+    watched.conclude(Beat(asked, began_at=1.0), ProbeResult.SILENT, 1.0)
+    unsure = Beat(asked, began_at=2.0)
+    unsure.heard(WEAK, 2.0)
+    unsure.heard(FAULT, 2.0)
+
+    assert watched.conclude(unsure, ProbeResult.ALIVE, 2.0) == Answered("node1", 2.0, weak=None)
 
 
 @pytest.mark.parametrize("other", [WEAK, SILENT])
@@ -90,7 +113,7 @@ def test_a_host_without_a_probe_that_asks_for_words_is_never_weak(kind: ProbeTyp
     asked = host(Probe(type=kind, address="127.0.0.1", port=1), weak_is_silent=True)
     beat = Beat(asked, began_at=0.0)
 
-    assert (beat.heard(WEAK), beat.weak) == (ProbeResult.ALIVE, False)
+    assert (beat.heard(WEAK, 0.0), beat.weak) == (ProbeResult.ALIVE, False)
 
 
 async def test_an_accepted_a_refused_and_a_dropped_connection_are_weak() -> None:
