@@ -112,7 +112,8 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     if machine.fingerprint != machine.host.fingerprint:
         machine.seen = False
         machine.watch = watching.Unknown(now)
-        clear(site, machine, Alert.PARTITIONED)  # nobody has tried this address
+        machine.weak_since = None
+        clear(site, machine, Alert.PARTITIONED, Alert.HALF_ALIVE)  # nothing is known of it here
     machine.inquiry = opinion.forget(machine.inquiry)  # others may have to be asked now
     machine.watch = watching.redefined(machine.host, machine.watch, now)
     machine.check, machine.off_readings = None, 0  # its readings were of other agents

@@ -161,6 +161,20 @@ def test_a_host_that_hangs_but_for_its_kernel_is_half_alive_until_it_gives_stron
     assert scene.alerts() == set()
 
 
+def test_a_host_with_another_address_is_not_half_alive_for_what_it_gave_before() -> None:
+    scene = Scene(NODE)
+    scene.run(10)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.run(30)
+    assert scene.alerts() == {"half_alive"}
+    scene.load(replace(NODE, address="10.9.9.9"))
+    assert scene.alerts() == set()
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.run(5)
+
+    assert scene.alerts() == set()
+
+
 def test_a_half_alive_host_that_falls_silent_is_not_looked_at_without_a_pause() -> None:
     scene = Scene(NODE)
     scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
