@@ -44,6 +44,7 @@ class Roster:
         self._site = site
         self._wall = wall
         self._memories = dict(memories)
+        self._ends_at: dict[str, float] = {}
         self.orphans = {saved.host: saved for saved in operations}
         self.machines: dict[str, Machine] = {}
 
@@ -82,6 +83,10 @@ class Roster:
         upkeep.clear(site, machine, *list(machine.alerts))
         if machine.saved is not None:
             self._memories[name] = machine.saved
+        keeper = machine.maintenance
+        self._ends_at.pop(name, None)
+        if keeper is not None and keeper.until_at is not None:
+            self._ends_at[name] = keeper.until_at  # the wall clock may have been set since
         del self.machines[name]
         site.census.forget(name)
         site.rounds.forget(name)
@@ -151,7 +156,8 @@ class Roster:
         """Return the end of a maintenance, which is the only thing the wall clock ends."""
         if memory is None or memory.expires_at is None:
             return None
-        return self.until(memory.expires_at)
+        ends_at = self._ends_at.get(memory.host)
+        return self.until(memory.expires_at) if ends_at is None else ends_at
 
     def _tell_orphans(self, now: float) -> None:
         """Never forget an operation, even when its host cannot be fenced any more."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -354,6 +355,28 @@ def test_a_host_that_is_added_again_while_its_operation_runs_gets_a_full_grace()
     scene.until("watch.non_responsive")
 
     assert scene.now - added_at >= NODE.grace.period_s
+
+
+def test_a_maintenance_goes_on_when_its_host_is_added_again_whatever_the_wall_clock_says() -> None:
+    scene = Scene(NODE, host("node8"))
+    scene.run(10)
+    scene.ask(
+        lambda n: MaintenanceRequested(
+            request=n,
+            host="node7",
+            by="eva",
+            reason="disk",
+            for_s=80.0,
+            expires_at=datetime(2001, 1, 1, tzinfo=UTC),  # it was set back a while ago
+        )
+    )
+    scene.load(host("node8"))
+    scene.run(20)
+    scene.load(NODE, host("node8"))
+    scene.run(50)
+    assert scene.status() == "maintenance"
+    scene.run(20)
+    assert scene.status() != "maintenance"
 
 
 def test_an_answer_at_the_old_address_does_not_count_at_the_new_one() -> None:

@@ -32,6 +32,7 @@ from pmwatchd.core.orders import (
     CheckAlive,
     FenceSoftly,
     Order,
+    ProbeHost,
     Record,
     SaveHost,
     SaveOperation,
@@ -95,6 +96,7 @@ class Held:
         self._broke = broke
         self._fenced: dict[str, set[str]] = {}
         self._softly_at: dict[str, float] = {}
+        self._looked_at: dict[str, float] = {}
 
     def begun(self, rules: Rules, remembered: Remembered, wall_s: Callable[..., float]) -> None:
         """A daemon has started: what was only told to the one before is gone."""
@@ -233,6 +235,8 @@ class Held:
             match order:
                 case SaveHost():
                     self._save(order)
+                case ProbeHost():
+                    self._looked_at[order.operation] = self._world.now
                 case AskWitness() | CheckAlive():
                     who = order.witness.name if isinstance(order, AskWitness) else CHECK
                     if order.host.name in self._suspects:  # else it keeps its old definition
@@ -245,11 +249,14 @@ class Held:
                         self._suspects[name].pardoned_at = self._world.now
                         self._suspects[name].silent = False
                 case Record(event="fence.off_proven", operation=str(name)):
-                    if self._tracks[name].cause is Cause.AUTOMATIC:
+                    track = self._tracks[name]
+                    track.vouched = "vouched_by" in order.fields
+                    if track.cause is Cause.AUTOMATIC:
                         self._proven_at.append(self._world.now)
                 case SaveOperation() if order.outcome is not None:
                     track = self._tracks[order.id]
-                    if track.proven_off and track.cause is Cause.AUTOMATIC:
+                    seen_off = track.proven_off and not track.vouched
+                    if seen_off and track.cause is Cause.AUTOMATIC:
                         self._fenced.setdefault(order.host, set()).add(order.id)
                 case _:
                     pass
@@ -304,9 +311,10 @@ class Held:
         if suspect.waiting:
             yield f"{sorted(suspect.waiting)} were asked and have not answered"
         good_until = max(suspect.asked_at + ALIVE_S, suspect.told_at + SETTLED_S)
-        good_until += host.heartbeat.timeout_s  # as good when the last look began
-        if host.alive_check and now > good_until + EPS_S:
-            yield f"its alive check was asked {now - suspect.asked_at:.1f} s ago"
+        looked_at = self._looked_at.get(track.id, now)
+        if host.alive_check and looked_at > good_until + EPS_S:
+            ago_s = looked_at - suspect.asked_at
+            yield f"its alive check was asked {ago_s:.1f} s before the last look"
         yield from self._dumps(suspect, now)
         grace_s = host.grace.period_s + host.extra_grace_s
         if now - suspect.pardoned_at < grace_s - EPS_S:

@@ -66,6 +66,7 @@ class Witness:
         self.figures = Figures()
         self.knows_better: Callable[[Host], str] = lambda _host: ""
         self.last_off: dict[Switch, tuple[str, bool]] = {}
+        self._off_by: dict[Switch, Execution] = {}
         self.life = Life()
         self.people: Believer
         self._world = world
@@ -291,14 +292,20 @@ class Witness:
             track = self.tracks[self._acting[by].operation]
             persons = track.cause is Cause.PERSON and track.action is Action.OFF
             self.last_off[switch] = track.id, persons
+            self._off_by[switch] = by
         elif by is not None:
             self.broke("S3", f"{switch.name} was switched off by nobody's order")
 
     def _switched_off_by(self, host: Host, outlet: str, since_at: float) -> str:
         """Which order took the power at an outlet, as the cables were since an instant."""
         for agent in host.power_management.agents:
-            if agent.outlet == outlet and not self.claims.misled(host, agent, since_at=since_at):
-                return self.last_off.get(self.claims.switch_of(agent), ("", False))[0]
+            if agent.outlet != outlet or self.claims.misled(host, agent, since_at=since_at):
+                continue
+            switch = self.claims.switch_of(agent)
+            by = self._off_by.get(switch)
+            if by is not None and by.device.rewired_at > switch.changed_at:
+                return ""  # its own on went elsewhere then
+            return self.last_off.get(switch, ("", False))[0]
         return ""
 
     def delivered(self, execution: Execution, completed: Completed) -> None:

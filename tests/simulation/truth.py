@@ -47,6 +47,7 @@ class Track:
 
     Attributes:
         sends_off: An ``off`` was ordered.
+        vouched: It was proven off by a person's word.
         taken_up_at: When the daemon of now opened it, or continued it.
     """
 
@@ -56,6 +57,7 @@ class Track:
     cause: Cause
     opened_at: float
     proven_off: bool = False
+    vouched: bool = False
     restoring: bool = False
     sends_off: bool = False
     taken_up_at: float = -1e9
