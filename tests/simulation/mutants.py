@@ -101,6 +101,7 @@ MUTANTS = (
         "core/fleet.py",
         "if machine.gone and machine.operation is None:",
         "if machine.gone:",
+        test="tests/core/test_fleet.py",
     ),
     Mutant(
         "the startup hold is forgotten",
@@ -119,6 +120,7 @@ MUTANTS = (
         "core/holds.py",
         "if about.quiet_until is not None and now < about.quiet_until:",
         "if about.quiet_until is not None and now < about.quiet_until - 50.0:",
+        test="tests/core/test_holds.py",
     ),
     Mutant(
         "the backoff is no hold",
