@@ -16,6 +16,7 @@ MUTANTS = (
         "core/stage.py",
         "if steps == {Step.PROVEN}:",
         "if steps <= {Step.SEEN, Step.PROVEN}:",
+        test="tests/core/test_fence.py",
     ),
     Mutant(
         "off is proven as soon as one of the group is off",
@@ -52,6 +53,7 @@ MUTANTS = (
         "core/fence.py",
         "if event.result is ProbeResult.ALIVE:\n        return _give_up(",
         "if event.result is None:\n        return _give_up(",
+        test="tests/core/test_fence.py",
     ),
     Mutant(
         "a person's off waits for no proof",
@@ -64,6 +66,7 @@ MUTANTS = (
         "core/fence.py",
         "bring_back = operation.proven_off_at is not None or operation.restoring is not None",
         "bring_back = False",
+        test="tests/core/test_resume.py",
     ),
     Mutant(
         "a device is not held for what may still run",
@@ -190,6 +193,7 @@ MUTANTS = (
         "core/fence.py",
         "    if event.result is not ProbeResult.ALIVE:\n        return _go_on(",
         "    if event.result is not None:\n        return _go_on(",
+        test="tests/core/test_power.py",
     ),
     Mutant(
         "the last look is not checked at the last moment",
