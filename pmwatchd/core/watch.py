@@ -48,7 +48,8 @@ class Up:
     The last heartbeat was answered.
 
     Attributes:
-        base_at: Silence before it does not count, because nobody listened.
+        base_at: Silence before it does not count: it was not known to be silent, or nobody
+            listened.
     """
 
     since_at: float
@@ -113,7 +114,8 @@ def step(host: Host, watch: Watch, sign: Sign, now: float) -> Watch:
     """Advance the watch over one host by one sign."""
     match sign:
         case Answered():
-            return watch if isinstance(watch, Up) else Up(now)
+            # what is told now may have come before a time in which nobody listened
+            return watch if isinstance(watch, Up) else Up(now, base_at=now)
         case Silent():
             return _miss(host, watch, sign, now)
         case ObserverPaused():

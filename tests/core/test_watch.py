@@ -15,7 +15,7 @@ SILENT = Silent("node7", last_answer_at=95.0)
 
 
 def test_the_first_answer_makes_an_unknown_host_up() -> None:
-    assert watch.step(NODE, Unknown(0), Answered("node7", 100), 100) == Up(100)
+    assert watch.step(NODE, Unknown(0), Answered("node7", 100), 100) == Up(100, base_at=100)
 
 
 def test_an_unknown_host_stays_unknown_however_long_it_is_silent() -> None:
@@ -45,7 +45,15 @@ def test_another_answer_changes_nothing() -> None:
     "silent", [Connecting(0, 0, 2), NonResponsive(0, 0), Booting(0, 600), Unknown(0)]
 )
 def test_one_answer_is_enough(silent: watch.Watch) -> None:
-    assert watch.step(NODE, silent, Answered("node7", 50), 50) == Up(50)
+    assert watch.step(NODE, silent, Answered("node7", 50), 50) == Up(50, base_at=50)
+
+
+def test_what_was_heard_before_a_pause_and_is_told_after_it_begins_no_silence_then() -> None:
+    up = watch.step(NODE, Unknown(0), Answered("node7", 10), 100)
+
+    assert watch.step(NODE, up, Silent("node7", 10), 105) == Connecting(
+        105, base_at=100, failures=1
+    )
 
 
 @pytest.mark.parametrize("before", [Up(10), Connecting(100, base_at=95, failures=1)])
