@@ -115,6 +115,11 @@ def unknown(saved: SaveOperation, host: Host) -> frozenset[str]:
     return off - host.outlets(host.named(off))
 
 
+def needs_agents(saved: SaveOperation) -> bool:
+    """Whether nobody can carry it on without agents; a person's word alone needs none."""
+    return not saved.document.get("word_only")
+
+
 def outstanding(saved: SaveOperation) -> list[tuple[str, float]]:
     """Return the devices at which executions may still be running, and for how long at most."""
     running = map(_mapping, _mapping(saved.document.get("outstanding")).values())

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pmwatchd.core import operate, sitewatch, upkeep
+from pmwatchd.core import operate, resume, sitewatch, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import InventoryLoaded
 from pmwatchd.core.machine import Machine, recall
@@ -127,7 +127,9 @@ class Roster:
         """Continue operations of a former start, as soon as their hosts can be fenced."""
         for name in sorted(self.orphans):
             machine = self.machines.get(name)
-            if machine is not None and machine.host.groups:
+            if machine is None:
+                continue
+            if machine.host.groups or not resume.needs_agents(self.orphans[name]):
                 operate.adopt(self._site, machine, self.orphans.pop(name), now)
 
     def _add(self, host: Host, now: float) -> Machine:

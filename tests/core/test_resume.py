@@ -383,6 +383,20 @@ def test_an_off_that_a_person_vouched_for_is_not_claimed_again_after_a_restart()
     assert scene.outcomes() == ["done"]
 
 
+def test_a_persons_word_about_a_host_without_agents_takes_effect_after_a_crash() -> None:
+    before = Scene(host("node7"))
+    before.kill()
+    before.run(60)
+    before.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    before.until("fence.opened")
+    scene = Scene(host("node7"), after=before, at=before.now + 1.0)
+    scene.run(10)
+
+    assert scene.outcomes() == ["done"]
+    assert scene.status() == "maintenance"
+    assert scene.fleet.alerts() == ()
+
+
 def test_a_persons_word_is_void_when_the_host_answers_before_it_takes_effect() -> None:
     before = dying()
     before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
