@@ -23,7 +23,7 @@ def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> No
         return
     if machine.wiring.suspect:  # it was read off once and is not up: that is to begin anew
         machine.wiring.suspect, machine.wiring.due = frozenset(), True
-    if isinstance(watch, watching.NonResponsive | watching.Booting):
+    if not isinstance(watch, watching.Up | watching.Connecting):
         machine.weak_since = None  # whatever comes back speaks for itself
     match watch:
         case watching.Connecting() if isinstance(before, watching.Up):
@@ -111,8 +111,7 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     """Watch a host at its new address, or with its new probes, from the beginning."""
     if machine.fingerprint != machine.host.fingerprint:
         machine.seen = False
-        machine.watch = watching.Unknown(now)
-        machine.weak_since = None
+        enter(site, machine, watching.Unknown(now), now)
         clear(site, machine, Alert.PARTITIONED, Alert.HALF_ALIVE)  # nothing is known of it here
     machine.inquiry = opinion.forget(machine.inquiry)  # others may have to be asked now
     machine.watch = watching.redefined(machine.host, machine.watch, now)
