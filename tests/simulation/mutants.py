@@ -44,13 +44,13 @@ MUTANTS = (
     ),
     Mutant(
         "no last look before an off",
-        "core/fence.py",
-        "if operation.cause is Cause.AUTOMATIC:\n        return _look(",
-        "if operation.cause is not Cause.AUTOMATIC:\n        return _look(",
+        "core/fence_off.py",
+        "if operation.cause is Cause.AUTOMATIC:\n        return look(",
+        "if operation.cause is not Cause.AUTOMATIC:\n        return look(",
     ),
     Mutant(
         "an answer to the last look is ignored",
-        "core/fence.py",
+        "core/fence_off.py",
         "if event.result is ProbeResult.ALIVE:\n        return _give_up(",
         "if event.result is None:\n        return _give_up(",
         test="tests/core/test_fence.py",
@@ -83,9 +83,9 @@ MUTANTS = (
     ),
     Mutant(
         "what was sent off is not restored",
-        "core/fence.py",
-        "    if not operation.switched:\n        return _close(",
-        "    if operation:\n        return _close(",
+        "core/fence_off.py",
+        "    if not operation.switched:\n        return fence_end.close(",
+        "    if operation:\n        return fence_end.close(",
     ),
     Mutant(
         "an operation is saved only when it opens",
@@ -191,8 +191,8 @@ MUTANTS = (
     Mutant(
         "an answer after the first reading of off is ignored",
         "core/fence.py",
-        "    if event.result is not ProbeResult.ALIVE:\n        return _go_on(",
-        "    if event.result is not None:\n        return _go_on(",
+        "    if event.result is ProbeResult.ALIVE:\n        return fence_off.answered(",
+        "    if event.result is None:\n        return fence_off.answered(",
         test="tests/core/test_power.py",
     ),
     Mutant(
