@@ -2,7 +2,7 @@
 One watched machine: everything the fleet knows of it.
 
 The parts are frozen values (a watch, an operation, holds, alerts); only their
-place here changes, and only :mod:`pmwatchd.core.treatment` changes it.
+place here changes, and only what :mod:`pmwatchd.core.treatment` joins changes it.
 """
 
 from __future__ import annotations

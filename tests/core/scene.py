@@ -124,6 +124,16 @@ def fleet(number: int) -> list[Host]:
     return [host(f"n{n}", agent(address=f"{n}.mgmt"), address=f"10.1.0.{n}") for n in range(number)]
 
 
+ALONE = ruled(canaries=())
+"""Nothing but its own hosts tells the daemon whether it is well itself."""
+
+BASTION = host(
+    "node7",
+    power_management=PowerManagement(agents=(agent(),), proxies=("bastion.example", "engine")),
+)
+"""A host for which a machine may be asked that is no watched host."""
+
+
 @dataclass
 class Switch:
     """

@@ -20,19 +20,13 @@ from pmwatchd.core.model import (
     AliveCheck,
     Grace,
     Opinion,
-    PowerManagement,
     PowerStatus,
 )
 from pmwatchd.core.orders import Order, ProbeHost
-from tests.core.scene import CANARY, RULES, Scene, agent, dead, host, ruled
+from tests.core.scene import ALONE, BASTION, CANARY, RULES, Scene, agent, dead, host, ruled
 
 NODE = host("node7", agent())
 OTHER = host("node8", agent())
-ALONE = ruled(canaries=())
-BASTION = replace(
-    NODE,
-    power_management=PowerManagement(agents=(agent(),), proxies=("bastion.example", "engine")),
-)
 
 
 class Slow(Scene):

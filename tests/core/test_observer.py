@@ -7,17 +7,12 @@ from dataclasses import replace
 import pytest
 
 from pmwatchd.core.events import CanaryHeard, ObserverPaused, PowerRequested
-from pmwatchd.core.model import Action, AgentResult, Grace, Opinion, PowerManagement, Probe
+from pmwatchd.core.model import Action, AgentResult, Grace, Opinion, Probe
 from pmwatchd.core.observer import STEADY_S
-from tests.core.scene import CANARY, Scene, agent, dead, host, ruled
+from tests.core.scene import ALONE, BASTION, CANARY, Scene, agent, dead, host, ruled
 
 NODE = host("node7", agent())
 OTHER = host("node8", agent())
-ALONE = ruled(canaries=())
-BASTION = replace(
-    NODE,
-    power_management=PowerManagement(agents=(agent(),), proxies=("bastion.example", "engine")),
-)
 
 
 def site_alerts(scene: Scene) -> list[str]:
