@@ -40,16 +40,16 @@ class _Switch:
     busy: bool = False
     left_at: float | None = None
     held_until: float = -math.inf
+    kept_until: float = -math.inf
 
     def is_for(self, waiter: _Waiter) -> bool:
         """Whether nobody else is at it or goes before."""
         return not self.busy and self.waiting[0] is waiter
 
-    def free_at(self, interval_s: float) -> float:
+    def free_at(self, interval_s: float, *, urgent: bool) -> float:
         """When it may be used again, so long after its last turn."""
-        if self.left_at is None:
-            return self.held_until
-        return max(self.held_until, self.left_at + interval_s)
+        at = self.held_until if urgent else max(self.held_until, self.kept_until)
+        return at if self.left_at is None else max(at, self.left_at + interval_s)
 
     def call_first(self) -> None:
         """Let the first in the queue look whether it is its turn."""
@@ -89,26 +89,33 @@ class DeviceQueue:
         self._arrivals = count()
 
     @asynccontextmanager
-    async def turn(self, device: str, *, urgent: bool, interval_s: float) -> AsyncIterator[None]:
+    async def turn(
+        self, device: str, *, urgent: bool, interval_s: float, again_within_s: float = 0.0
+    ) -> AsyncIterator[None]:
         """
         Wait for the turn at *device*, hold it, give it back.
 
         Args:
             urgent: Goes before those that are not.
             interval_s: Least pause since the previous turn ended.
+            again_within_s: Withdrawn after such a pause, it will be back so soon; those that
+                are not urgent wait for it, or their pauses would delay it for ever.
         """
         identities = await self._identities(device, within_s=PATIENCE_S)
         switches = [self._switch(one) for one in identities]
         await self._wait(switches, urgent=urgent, interval_s=interval_s)
-        reached = True
+        reached, kept_until = True, -math.inf
         try:
             yield
-        except (ProxyError, WithdrawnError):
+        except (ProxyError, WithdrawnError) as error:
             reached = False  # an interval that nothing began would delay the next try for ever
+            if urgent and interval_s and isinstance(error, WithdrawnError):
+                kept_until = self._clock() + again_within_s
             raise
         finally:
             for switch in switches:
                 switch.busy = False
+                switch.kept_until = kept_until
                 if reached:
                     switch.left_at = self._clock()
                 switch.call_first()
@@ -157,7 +164,8 @@ class DeviceQueue:
                     await waiter.called.wait()
                     waiter.called.clear()
                     continue
-                pause_s = max(one.free_at(interval_s) for one in switches) - self._clock()
+                free_at = max(one.free_at(interval_s, urgent=urgent) for one in switches)
+                pause_s = free_at - self._clock()
                 if pause_s <= 0:
                     break
                 # Whoever is more urgent may overtake during the pause.

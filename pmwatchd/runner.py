@@ -22,9 +22,6 @@ from pmwatchd.ports import Agents, Names, Prober
 
 RECALLED = Reply(result=AgentResult.WITHDRAWN, text="not wanted any more when its time came")
 
-LOOK_GOOD_FOR_S = 10.0
-"""An ``off`` that had to wait longer than this since its last look is not sent."""
-
 
 class Runner:
     """
@@ -200,6 +197,7 @@ class Runner:
             agent.device,
             urgent=act.action is not FenceAction.STATUS,
             interval_s=agent.min_command_interval_s,
+            again_within_s=act.look_good_for_s,
         ):
             if not self._still_permitted(act):  # do not even begin
                 raise WithdrawnError
@@ -218,12 +216,14 @@ class Runner:
                     del self._running[proxy.name]
 
     def _still_permitted(self, act: RunAgent) -> bool:
-        """Whether the last look still counts: waiting for a device or a proxy takes time."""
+        """Whether a command may begin: waiting for a device or a proxy takes time."""
+        if act.action is not FenceAction.STATUS and self._closing:
+            return False  # nobody listens any more; its operation stays open
         if act.looked_at is None:
             return True
         answered_at = self._prober.last_answer_at(act.host)
         answers = answered_at is not None and answered_at > act.looked_at
-        return not answers and self._clock() - act.looked_at <= LOOK_GOOD_FOR_S
+        return not answers and self._clock() - act.looked_at <= act.look_good_for_s
 
     async def _probe(self, act: ProbeHost) -> None:
         result = await self._prober.probe(act.host)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import pytest
 
 from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
+from pmwatchd.errors import WithdrawnError
 
 DEVICE = "10.0.0.1:623"
 
@@ -57,6 +59,7 @@ class Bench:
         self.queue = DeviceQueue(names=self.book, clock=self.time.clock, sleep=self.time.sleep)
         self.story: list[str] = []
         self._release: dict[str, asyncio.Event] = {}
+        self._withdrawn: set[str] = set()
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def call(
@@ -70,6 +73,11 @@ class Bench:
     async def end(self, name: str) -> None:
         self._release[name].set()
         await self.settle()
+
+    async def withdraw(self, name: str) -> None:
+        """Its turn has come too late."""
+        self._withdrawn.add(name)
+        await self.end(name)
 
     async def cancel(self, name: str) -> None:
         self._tasks[name].cancel()
@@ -86,10 +94,14 @@ class Bench:
             await asyncio.sleep(0)
 
     async def _turn(self, name: str, device: str, *, urgent: bool, interval_s: float) -> None:
-        async with self.queue.turn(device, urgent=urgent, interval_s=interval_s):
-            self.story.append(f"+{name}")
-            await self._release[name].wait()
-            self.story.append(f"-{name}")
+        turn = self.queue.turn(device, urgent=urgent, interval_s=interval_s, again_within_s=10.0)
+        with contextlib.suppress(WithdrawnError):
+            async with turn:
+                self.story.append(f"+{name}")
+                await self._release[name].wait()
+                self.story.append(f"-{name}")
+                if name in self._withdrawn:
+                    raise WithdrawnError
 
 
 @pytest.fixture
@@ -151,6 +163,44 @@ async def test_off_overtakes_a_poll_that_waits_for_the_interval(bench: Bench) ->
     await bench.end("off")
     await bench.at(7.0)
     assert bench.story[-2:] == ["-off", "+poll"]
+
+
+async def test_polls_do_not_delay_an_off_for_ever_whose_look_grew_old_in_the_interval(
+    bench: Bench,
+) -> None:
+    await bench.call("reading", interval_s=12.0)
+    await bench.end("reading")
+    await bench.call("off", urgent=True, interval_s=12.0)
+    await bench.call("poll of another host", interval_s=12.0)
+    await bench.at(12.0)
+    await bench.withdraw("off")
+    await bench.at(14.0)  # its next look is over
+    await bench.call("off again", urgent=True, interval_s=12.0)
+
+    assert bench.story[-1] == "+off again"
+
+
+async def test_polls_wait_no_longer_than_an_off_that_was_withdrawn_may_take_to_come_back(
+    bench: Bench,
+) -> None:
+    await bench.call("off", urgent=True, interval_s=12.0)
+    await bench.withdraw("off")
+    await bench.call("poll", interval_s=12.0)
+    await bench.at(9.9)
+    assert bench.story == ["+off", "-off"]
+
+    await bench.at(10.0)
+    assert bench.story == ["+off", "-off", "+poll"]
+
+
+async def test_where_no_interval_is_kept_polls_wait_for_no_off_that_was_withdrawn(
+    bench: Bench,
+) -> None:
+    await bench.call("off", urgent=True)
+    await bench.withdraw("off")
+    await bench.call("poll")
+
+    assert bench.story[-1] == "+poll"
 
 
 @pytest.mark.parametrize("cancelled", ["first", "second"])

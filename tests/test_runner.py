@@ -45,7 +45,13 @@ def order(
     host: str = "node7",
 ) -> RunAgent:
     return RunAgent(
-        host=host, operation="op_1", turn=3, agent=agent, action=action, chain=chain(*names)
+        host=host,
+        operation="op_1",
+        turn=3,
+        agent=agent,
+        action=action,
+        chain=chain(*names),
+        look_good_for_s=10.0,
     )
 
 
@@ -70,13 +76,13 @@ class Iron:
     ) -> Reply:
         self.asked.append(f"{agent.name} {action} {proxy.name}")
         self.limits = limits
-        await self.gate.wait()
         self.before()
         outcome = self.script.get(proxy.name, OK)
         if isinstance(outcome, Exception):
             raise outcome
         if not permitted():
             raise WithdrawnError
+        await self.gate.wait()
         return outcome
 
 
@@ -409,6 +415,33 @@ async def test_an_off_is_withdrawn_when_its_last_look_grew_old_or_wrong_on_the_w
     assert (reply.result, reply.proxy) == (AgentResult.WITHDRAWN, None)
     assert bench.iron.asked == ["bmc off node2"]
     assert bench.runner.running == {}
+
+
+async def test_an_off_after_a_look_that_takes_long_has_its_time_besides(bench: Bench) -> None:
+    bench.now = 1016.9
+    patient = replace(order("node2"), looked_at=1000.0, look_good_for_s=17.0)
+    assert (await bench.carry_out(patient)).result is AgentResult.OK
+
+    bench.now = 1017.1
+    assert (await bench.carry_out(patient)).result is AgentResult.WITHDRAWN
+
+
+@pytest.mark.parametrize("action", [FenceAction.OFF, FenceAction.ON])
+async def test_draining_begins_no_command_that_waits_for_its_device(
+    bench: Bench, action: FenceAction
+) -> None:
+    bench.iron.gate.clear()
+    bench.runner.carry_out(order("node2", action=FenceAction.STATUS))
+    await bench.settle()
+    bench.runner.carry_out(replace(order("node2", action=action), looked_at=1000.0))
+    await bench.settle()
+    draining = asyncio.create_task(bench.runner.drain(60.0))
+    await bench.settle()
+    bench.iron.gate.set()
+    await draining
+
+    assert bench.iron.asked == ["bmc status node2"]
+    assert [(await bench.reply()).result for _ in range(2)] == ["ok", "withdrawn"]
 
 
 async def test_what_needs_no_last_look_is_never_withdrawn(bench: Bench) -> None:

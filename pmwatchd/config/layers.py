@@ -136,7 +136,7 @@ class AliveCheckLayer(Section):
 
     command: Annotated[tuple[str, ...], BeforeValidator(check_command)] | None = None
     on: Literal["here", "proxy"] | None = None
-    timeout: Annotated[float, within("100ms", "60s")] | None = None
+    timeout: Annotated[float, within("100ms", "20s")] | None = None
     on_error: Literal["hold", "ignore"] | None = None
 
 

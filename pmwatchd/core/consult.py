@@ -52,9 +52,15 @@ def verdicts(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
     cut_off = [verdict for verdict in found if verdict.name is HoldName.SEEN_BY_OTHERS]
     if cut_off:
         upkeep.alert(site, machine, Alert.PARTITIONED, cut_off[0].reason, now)
-    elif not machine.inquiry.pending:
-        upkeep.clear(site, machine, Alert.PARTITIONED)
+    else:
+        fade(site, machine, now)
     return found
+
+
+def fade(site: Site, machine: Machine, now: float) -> None:
+    """Call a host partitioned no longer than somebody reaches it, asked or not."""
+    if not machine.inquiry.pending and not opinion.seen_by(machine.inquiry, now):
+        upkeep.clear(site, machine, Alert.PARTITIONED)
 
 
 def witnessed(site: Site, machine: Machine, event: WitnessSaid, now: float) -> None:

@@ -51,7 +51,9 @@ def judge(site: Site, machine: Machine, now: float) -> None:
     verdicts = passive(site, machine, now)
     if not verdicts or HoldName.OBSERVER_ILL in {verdict.name for verdict in verdicts}:
         consult.ask(site, machine, now)  # a witness that can be asked shows that we are well
-    if not verdicts:
+    if verdicts:
+        consult.fade(site, machine, now)
+    else:
         verdicts = consult.verdicts(site, machine, now)
     if verdicts:
         show(site, machine, verdicts, now)

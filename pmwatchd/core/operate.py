@@ -9,7 +9,7 @@ from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Outcome
 from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
-from pmwatchd.core.orders import HoldDevice, ReportNext, RunAgent, SaveOperation
+from pmwatchd.core.orders import ReportNext, RunAgent, SaveOperation
 from pmwatchd.core.rules import Fencing
 from pmwatchd.core.site import Site
 
@@ -60,8 +60,6 @@ def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> Non
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
     if operation.restoring is not None:
         _tell_partial(site, machine, operation, now)
-    for device, for_s in resume.outstanding(saved):
-        site.orders.append(HoldDevice(device=device, for_s=for_s))
     if operation.until_at <= now:
         fence_step(site, machine, DeadlineReached(), now)
 
@@ -149,7 +147,7 @@ def _tell_partial(site: Site, machine: Machine, operation: Operation, now: float
 
 def _save(site: Site, machine: Machine, operation: Operation) -> None:
     """Journal the step that an operation has reached, if it is another than before."""
-    saved = resume.save(operation, site.rules.fencing)
+    saved = resume.save(operation)
     if saved != machine.saved_operation:
         machine.saved_operation = saved
         site.orders.append(saved)
@@ -224,10 +222,12 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     working = power.missing(operation) if operation.outcome is Outcome.DEGRADED else frozenset()
     off = machine.missing | host.outlets(operation.switched | working)
     machine.missing = off - host.outlets(operation.on)
-    # What was sent off in vain and is found on may yet go off late.
+    # What was sent off in vain and is found on may yet go off late, whatever is done meanwhile.
     in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
-    machine.doubtful = host.outlets(in_vain)
-    machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
+    earlier = machine.doubtful if now < machine.doubt_until else frozenset()
+    machine.doubtful = earlier | host.outlets(in_vain)
+    if in_vain:
+        machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
 
 
 def _count_loop(site: Site, machine: Machine, now: float) -> None:

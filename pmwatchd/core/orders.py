@@ -144,7 +144,8 @@ class RunAgent:
     Attributes:
         without: Proxies at which the outcome of this very command was lost; the
             fleet leaves them out of the chain.
-        looked_at: When the last look permitted this ``off``; None: it needs none.
+        looked_at: When the last look that permits this ``off`` was ordered; None: it needs none.
+        look_good_for_s: So long after that it may be begun.
         limits: How long it may take; a reload between this order and its execution changes
             nothing, because the journal and a later start rely on it.
         not_before: Power-ons of one domain are spaced; this one is not begun before then.
@@ -162,6 +163,7 @@ class RunAgent:
     without: frozenset[str] = frozenset()
     brief: bool = False
     looked_at: float | None = None
+    look_good_for_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,10 +15,9 @@ from pmwatchd.core import stage as stages
 from pmwatchd.core.model import FenceAction, Host, Outcome
 from pmwatchd.core.operation import Operation, Phase, Vouched
 from pmwatchd.core.orders import SaveOperation
-from pmwatchd.core.rules import Fencing
 
 
-def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
+def document(operation: Operation) -> dict[str, object]:
     """
     Return where an operation stands.
 
@@ -29,7 +28,7 @@ def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
     members = stage.members if stage else ()
     status = FenceAction.STATUS
     running = [
-        (m.agent, stage.action if m.step is stages.Step.COMMANDED and stage else status)
+        (m, stage.action if m.step is stages.Step.COMMANDED and stage else status)
         for m in members
         if m.step in stages.OUTSTANDING
     ]
@@ -41,12 +40,12 @@ def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
         "outstanding": operation.inherited
         if operation.phase is Phase.BLOCKED
         else {
-            agent.name: {
+            member.agent.name: {
                 "action": str(action),
-                "device": agent.device,
-                "over_s": fencing.over_s(action),
+                "device": member.agent.device,
+                "over_s": member.over_s,
             }
-            for agent, action in running
+            for member, action in running
         },
         "switched": sorted(outlets(operation.sent_off)),
         "owed": sorted(outlets(operation.owed)),
@@ -59,7 +58,7 @@ def document(operation: Operation, fencing: Fencing) -> dict[str, object]:
     }
 
 
-def save(operation: Operation, fencing: Fencing) -> SaveOperation:
+def save(operation: Operation) -> SaveOperation:
     """Return the durable order for an operation as it stands."""
     return SaveOperation(
         id=operation.id,
@@ -69,7 +68,7 @@ def save(operation: Operation, fencing: Fencing) -> SaveOperation:
         reason=operation.reason,
         by=operation.by,
         outcome=operation.outcome,
-        document=document(operation, fencing),
+        document=document(operation),
     )
 
 

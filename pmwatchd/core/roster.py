@@ -117,11 +117,14 @@ class Roster:
         return machine
 
     def _hold_devices(self, event: InventoryLoaded) -> None:
-        """Wait for readings of a former start, which nothing has journalled."""
+        """Wait for what a former start may have left running, whoever is watched now."""
         agents = (agent for host in event.hosts.values() for agent in host.power_management.agents)
         for device in sorted({agent.device for agent in agents}):
-            for_s = event.rules.fencing.over_s(FenceAction.STATUS)
+            for_s = event.rules.fencing.over_s(FenceAction.STATUS)  # readings are not journalled
             self._site.orders.append(HoldDevice(device=device, for_s=for_s))
+        for name in sorted(self.orphans):
+            for device, for_s in resume.outstanding(self.orphans[name]):
+                self._site.orders.append(HoldDevice(device=device, for_s=for_s))
 
     def _adopt_orphans(self, now: float) -> None:
         """Continue operations of a former start, as soon as their hosts can be fenced."""

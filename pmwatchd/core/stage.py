@@ -78,6 +78,7 @@ class Member:
         sent: A command may have reached the device.
         lost: Proxies at which the outcome of the present attempt was lost.
         complaint: Why the last command clearly failed, or "".
+        over_s: Seconds after which its order is certainly over; a reload changes nothing.
         hopeless: Another attempt would only lock the account.
         power: What it was read as last, where it could be read.
     """
@@ -87,6 +88,7 @@ class Member:
     deadline_at: float
     turn: int = 0
     attempt: int = 1
+    over_s: float = 0.0
     sent: bool = False
     uncertain: bool = False
     lost: frozenset[str] = frozenset()
@@ -213,7 +215,8 @@ def advance(stage: Stage, fencing: Fencing, now: float) -> tuple[Stage, list[Wis
                 continue
         turn += 1
         sent = member.sent or action is not FenceAction.STATUS
-        asked = replace(member, step=following, turn=turn, sent=sent)
+        over_s = fencing.over_s(action)
+        asked = replace(member, step=following, turn=turn, over_s=over_s, sent=sent)
         members.append(asked)
         wishes.append(Wish(asked, action, stage.cleared_at))
     if not wishes:

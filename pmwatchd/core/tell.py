@@ -9,10 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pmwatchd.core.events import AgentReplied
-from pmwatchd.core.model import AgentResult, Cause, FenceAction, Host, ProxyResult, Try
+from pmwatchd.core.model import (
+    AgentResult,
+    Cause,
+    FenceAction,
+    Heartbeat,
+    Host,
+    ProxyResult,
+    Try,
+)
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
 from pmwatchd.core.stage import Member, Stage, Step, Wish
+
+LOOK_GOOD_FOR_S = 10.0
+"""An ``off`` that had to wait longer than this since its last look is not sent."""
+
+ACT_WITHIN_S = 5.0
+"""Where the heartbeat of a last look takes long, there is at least so much time after it."""
 
 
 def orders(operation: Operation, wishes: Sequence[Wish]) -> tuple[Order, ...]:
@@ -41,11 +55,17 @@ def _orders(operation: Operation, wish: Wish) -> Iterator[Order]:
         agent=member.agent,
         action=action,
         looked_at=wish.looked_at if automatic_off else None,
+        look_good_for_s=_look_good_for_s(operation.host.heartbeat),
         without=member.lost if command else frozenset(),
         brief=member.step is Step.CHECKING
         and operation.stage is not None
         and not operation.stage.last,
     )
+
+
+def _look_good_for_s(heartbeat: Heartbeat) -> float:
+    """How long after a last look was ordered its ``off`` may begin; a silent one takes a while."""
+    return max(LOOK_GOOD_FOR_S, heartbeat.timeout_s + ACT_WITHIN_S)
 
 
 def _attempt(operation: Operation, member: Member) -> int:

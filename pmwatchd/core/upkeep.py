@@ -113,6 +113,9 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
         machine.seen = False
         enter(site, machine, watching.Unknown(now), now)
         clear(site, machine, Alert.PARTITIONED, Alert.HALF_ALIVE)  # nothing is known of it here
+    elif isinstance(machine.watch, watching.Unknown):  # it has answered here before
+        enter(site, machine, watching.Connecting(now, base_at=now), now)
+        clear(site, machine, Alert.UNFENCED)
     machine.inquiry = opinion.forget(machine.inquiry)  # others may have to be asked now
     machine.watch = watching.redefined(machine.host, machine.watch, now)
     machine.check, machine.off_readings = None, 0  # its readings were of other agents

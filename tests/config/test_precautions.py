@@ -56,6 +56,15 @@ def test_a_host_may_do_without_the_alive_check_of_its_cluster(folder: Folder) ->
     assert folder.host().alive_check is None
 
 
+@pytest.mark.parametrize("table", ["hosts.safety", "clusters.blue.safety", "defaults.safety"])
+def test_an_alive_check_may_take_as_long_as_a_last_look_is_patient_wherever_it_is_written(
+    folder: Folder, table: str
+) -> None:
+    folder.inventory(f"{HOST}[{table}]\nalive_check = {{ timeout = '21s' }}\n")
+
+    assert "20s" in folder.fault().reason
+
+
 def test_the_words_of_the_alive_check_are_filled_in(folder: Folder) -> None:
     folder.inventory(
         f"{HOST}labels = {{ rack = 'r12' }}\n[hosts.safety]\n"

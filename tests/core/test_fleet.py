@@ -40,6 +40,7 @@ from pmwatchd.core.watch import NonResponsive, Up
 from tests.core.scene import RULES, SAFETY, Scene, agent, host, hung
 
 NODE = host("node7", agent())
+OTHER = host("node8", agent())
 
 
 def test_healthy_hosts_need_no_deadline() -> None:
@@ -253,6 +254,22 @@ def test_a_changed_address_leads_back_to_unknown() -> None:
     scene.load(replace(NODE, address="10.0.9.9"))
 
     assert scene.status() == "unknown"
+
+
+def test_a_host_whose_old_address_is_given_back_is_known_there_and_has_its_whole_grace() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    scene.load(replace(NODE, address="10.0.9.9"), OTHER)
+    scene.kill()
+    scene.run(300)
+    assert (scene.status(), scene.alerts()) == ("unknown", {"unfenced"})
+    scene.load(NODE, OTHER)
+    assert (scene.status(), scene.alerts()) == ("connecting", set())
+    scene.run(NODE.grace.period_s - 1)
+    assert scene.commands() == []
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
 
 
 @pytest.mark.parametrize("stricter", [{"require_all": True}, {"weak_is_silent": True}])

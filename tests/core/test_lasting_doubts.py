@@ -22,7 +22,7 @@ from pmwatchd.core.model import (
     Opinion,
     PowerStatus,
 )
-from pmwatchd.core.orders import Order, ProbeHost
+from pmwatchd.core.orders import Order, ProbeHost, RunAgent
 from tests.core.scene import ALONE, BASTION, CANARY, RULES, Scene, agent, dead, host, ruled
 
 NODE = host("node7", agent())
@@ -85,6 +85,20 @@ def test_a_slow_bmc_of_a_site_of_one_host_does_not_keep_it_unfenced(took_s: floa
     scene.run(900)
 
     assert "off" in scene.commands()
+
+
+@pytest.mark.parametrize(("timeout_s", "good_for_s"), [(2.0, 10.0), (5.0, 10.0), (12.0, 17.0)])
+def test_after_a_last_look_there_are_5_s_at_least_to_begin_its_off(
+    timeout_s: float, good_for_s: float
+) -> None:
+    beat = replace(NODE.heartbeat, interval_s=30.0, timeout_s=timeout_s)
+    scene = Slow(replace(NODE, heartbeat=beat), OTHER, rules=RULES)
+    scene.run(10)
+    scene.kill()
+    scene.until("fence.intended")
+    (off,) = [o for o in scene.orders if isinstance(o, RunAgent) and o.looked_at is not None]
+
+    assert off.look_good_for_s == good_for_s
 
 
 @pytest.mark.parametrize("timeout_s", [2.0, 8.0, 10.0])

@@ -10,7 +10,7 @@ import pytest
 
 from pmwatchd.core import opinion
 from pmwatchd.core.events import MaintenanceRequested, PowerRequested
-from pmwatchd.core.model import Action, AliveCheck, Host, Opinion
+from pmwatchd.core.model import Action, AliveCheck, Host, Opinion, PowerManagement
 from pmwatchd.core.opinion import Word
 from pmwatchd.core.orders import AskWitness
 from tests.core.scene import Scene, agent, dead, host, ruled
@@ -65,8 +65,10 @@ def test_fencing_goes_on_when_no_witness_reaches_it_any_more() -> None:
         lambda scene: scene.ask(
             lambda n: PowerRequested(request=n, host="node7", action=Action.RESTART, by="eva")
         ),
+        lambda scene: scene.load(replace(NODE, power_management=PowerManagement()), OTHER),
+        lambda scene: scene.pause(600.0),
     ],
-    ids=["redefined", "in maintenance", "proven off"],
+    ids=["redefined", "in maintenance", "proven off", "unprotected", "paused"],
 )
 def test_a_host_about_which_nobody_is_asked_any_more_is_not_called_partitioned(
     by: Callable[[Scene], object],

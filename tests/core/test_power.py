@@ -16,7 +16,7 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.model import Action, AgentResult, FenceAction, Grace, PowerStatus, Switches
 from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
-from tests.core.scene import FENCING, RULES, Scene, agent, host, hung
+from tests.core.scene import FENCING, RULES, Scene, agent, dead, host, hung
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
 FEED = Switches.FEED
@@ -481,6 +481,25 @@ def test_an_off_that_lands_after_its_power_was_restored_is_found_and_undone() ->
 
     assert late.power is ON
     assert scene.alerts() == set()
+
+
+def test_an_off_that_may_land_late_is_watched_on_whatever_is_done_meanwhile() -> None:
+    patient = replace(FENCING, off_status_delay_s=10.0, off_status_retries=18)
+    node = host("node7", agent(), automatic=False)
+    scene = dead(node, host("node8", agent()), rules=replace(RULES, fencing=patient))
+    late = scene.switches["node7", "bmc"]
+    late.result = AgentResult.ERROR
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.OFF, by="eva"))
+    scene.until("fence.closed")
+    assert scene.outcomes() == ["failed"]
+    late.result = AgentResult.OK
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.ON, by="eva"))
+    scene.run(node.boot_timeout_s + 5)
+    assert scene.outcomes() == ["failed", "done"]
+    late.power = OFF
+    scene.run(120)
+
+    assert late.power is ON
 
 
 def test_a_host_that_hangs_at_boot_is_fenced_again_though_one_supply_stays_off() -> None:

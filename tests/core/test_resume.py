@@ -93,6 +93,28 @@ def test_the_block_lasts_as_long_as_the_former_start_allowed_its_executions() ->
     assert not [order for order in scene.orders if isinstance(order, RunAgent)]
 
 
+def test_the_device_of_a_host_that_the_inventory_lacks_is_held_as_long() -> None:
+    before = dying()
+    before.until("fence.intended")
+    scene = Scene(host("node8", agent()), after=before, at=before.now + 1.0)
+    holds = {order.for_s for order in scene.orders if isinstance(order, HoldDevice)}
+
+    assert holds == {20.0, FENCING.over_s(FenceAction.OFF)}
+
+
+def test_a_reload_does_not_shorten_what_was_journalled_of_a_command_on_its_way() -> None:
+    before = dying(agent("a"), agent("b"))
+    before.switches["node7", "b"].took_s = 30.0
+    before.until("fence.intended")
+    hasty = replace(RULES, fencing=replace(FENCING, agent_timeout_s=3.0, kill_after_s=1.0))
+    before.load(*before.hosts.values(), rules=hasty)
+    before.run(5)  # the other one ends, which is journalled
+    scene = Scene(*before.hosts.values(), rules=hasty, after=before, at=before.now + 1.0)
+    holds = {(o.device, o.for_s) for o in scene.orders if isinstance(o, HoldDevice)}
+
+    assert ("b.mgmt:", FENCING.over_s(FenceAction.OFF)) in holds
+
+
 def test_a_second_crash_still_waits_for_what_the_first_one_left_running() -> None:
     before = dying(agent("a"), agent("b"))
     before.until("fence.intended")

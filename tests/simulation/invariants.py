@@ -16,7 +16,6 @@ from pmwatchd.core.orders import Order, Record, RunAgent, SaveOperation, Told
 from pmwatchd.core.rules import Rules
 from pmwatchd.io.heartbeat.beat import Beat
 from pmwatchd.ports import Completed, Remembered
-from pmwatchd.runner import LOOK_GOOD_FOR_S
 from tests.simulation.alerts import Alerts
 from tests.simulation.claims import Claims
 from tests.simulation.disk import Disk
@@ -326,7 +325,7 @@ class Witness:
             ago_s = now - answered_at
             what = f"{act.operation} starts off of {act.host}, which answered {ago_s:.2f} s ago"
             self.broke("S1 late", what)
-        if now - looked_at > LOOK_GOOD_FOR_S + DOOR_S:
+        if now - looked_at > act.look_good_for_s + DOOR_S:
             what = f"{act.operation} starts off {now - looked_at:.1f} s after its last look"
             self.broke("S1 late", what)
 

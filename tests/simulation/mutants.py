@@ -230,5 +230,33 @@ MUTANTS = (
         "",
         test="tests/core/test_fence.py",
     ),
+    Mutant(
+        "the next operation forgets an off that may yet land",
+        "core/operate.py",
+        "earlier | host.outlets(in_vain)",
+        "host.outlets(in_vain)",
+        test="tests/core/test_power.py",
+    ),
+    Mutant(
+        "a device is not held for a host that the inventory lacks",
+        "core/roster.py",
+        "for name in sorted(self.orphans):\n            for device",
+        "for name in sorted(set(self.orphans) & set(event.hosts)):\n            for device",
+        test="tests/core/test_resume.py",
+    ),
+    Mutant(
+        "a reload shortens how long a command may still run",
+        "core/stage.py",
+        "replace(member, step=following, turn=turn, over_s=over_s, sent=sent)",
+        "replace(member, step=following, turn=turn, over_s=over_s / 8, sent=sent)",
+        test="tests/core/test_resume.py",
+    ),
+    Mutant(
+        "a command begins while the daemon is being stopped",
+        "runner.py",
+        "if act.action is not FenceAction.STATUS and self._closing:",
+        "if act.action is FenceAction.STATUS and self._closing:",
+        test="tests/test_runner.py",
+    ),
     *HOLDS,
 )
