@@ -241,6 +241,21 @@ class Completed:
     lost: bool = False
 
 
+BEGUN = b"pmwatchd: begun\n"
+"""What a command says first that announces itself."""
+
+
+def announcing(argv: Sequence[str]) -> list[str]:
+    """
+    Return a command that says that it has begun, and only then becomes *argv*.
+
+    sshd confirms a command as soon as it has forked; the home directory, the shell and its
+    start-up files may take any time after that.  Where nobody listens any more it ends there.
+    """
+    word = BEGUN.decode().strip()
+    return ["sh", "-c", f'echo \'{word}\' && exec "$0" "$@"', *argv]
+
+
 class Transport(Protocol):
     """Runs a program on a machine: over SSH, or here."""
 
@@ -252,16 +267,21 @@ class Transport(Protocol):
         *,
         over_s: float,
         permitted: Callable[[], bool] = always,
+        announces: bool = False,
     ) -> Completed:
         """
-        Run *argv* with *stdin*, written only after its start was confirmed.
+        Run *argv* with *stdin*, written only after it has begun.
 
         Returns when the program ended, or, when the connection is lost or it
-        does not end, *over_s* seconds after the confirmation of its start.
+        does not end, *over_s* seconds after it had begun.
         What the program left behind is listened to for ``DRAIN_S`` at most.
 
+        Args:
+            announces: It says itself when it has begun, see :func:`announcing`; else its
+                start counts as soon as the machine has confirmed it.
+
         Raises:
-            ProxyError: It was not started.
+            ProxyError: It was not started, or did not begin in time.
             WithdrawnError: It was not *permitted* any more; nothing of *stdin* was written.
         """
         ...

@@ -142,8 +142,9 @@ def _after(request: web.Request) -> int | None:
     query = Query(request, ("after",))
     header = request.headers.get("Last-Event-ID", "")
     if header:  # a client that comes back knows better than its first address
-        if not (header.isascii() and header.isdecimal() and int(header[:20]) <= SEQUENCE_MAX):
+        number = header.lstrip("0")[:20]  # as many digits as tell whether it is too large
+        if not (header.isascii() and header.isdecimal() and int(number or 0) <= SEQUENCE_MAX):
             raise ProblemError(400, "invalid", "Last-Event-ID must be a sequence.")
-        return int(header)
+        return int(number or 0)
     after = query.number("after", default=-1)
     return None if after < 0 else after

@@ -131,8 +131,7 @@ class AgentBuilder:
             return None
         if metadata is None:
             draft.findings.note(
-                f"fence_{agent_type} is not in {self.installed.agent_dir} of this machine; "
-                "its options were not checked"
+                f"{self.installed.silence_of(agent_type)}; its options were not checked"
             )
         return metadata
 

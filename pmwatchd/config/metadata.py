@@ -20,12 +20,19 @@ _AT_ONCE = 4
 
 
 class Installed:
-    """The fence agents of this machine; each is asked once, and again when it changes."""
+    """
+    The fence agents of this machine; each is asked once, and again when it changes.
 
-    def __init__(self, agent_dir: Path) -> None:
+    Args:
+        patience_s: One that takes longer, on a busy machine, is as if it were not here.
+    """
+
+    def __init__(self, agent_dir: Path, patience_s: float = _TIMEOUT_S) -> None:
         self.agent_dir = agent_dir
+        self._patience_s = patience_s
         # A failure is kept for one run only: the next reload may find a faster machine.
         self._failed: dict[str, WrongError] = {}
+        self._slow: set[str] = set()
 
     def __contains__(self, agent_type: str) -> bool:
         return os.access(self._program(agent_type), os.X_OK)
@@ -44,30 +51,45 @@ class Installed:
 
     def describe(self, agent_type: str) -> Metadata | None:
         """
-        Ask an agent for its metadata; None when it is not installed here.
+        Ask an agent for its metadata; None when it is not installed here, or too slow now.
 
         Raises:
             WrongError: It is installed and does not say what it is.
         """
         program = self._program(agent_type)
-        if agent_type not in self:
+        if agent_type not in self or agent_type in self._slow:
             return None
         if agent_type in self._failed:
             raise self._failed[agent_type]
         state = program.stat()
         try:
-            return _ask(program, state.st_mtime_ns, state.st_size)
+            return _ask(program, self._patience_s, state.st_mtime_ns, state.st_size)
+        except TimeoutError:
+            self._slow.add(agent_type)
+            return None
         except WrongError as wrong:
             self._failed[agent_type] = wrong
             raise
+
+    def silence_of(self, agent_type: str) -> str:
+        """Say why nothing is known of an agent that :meth:`describe` knows nothing of."""
+        if agent_type in self._slow:
+            return f"fence_{agent_type} did not say within {self._patience_s:g} s what it is"
+        return f"fence_{agent_type} is not in {self.agent_dir} of this machine"
 
     def _program(self, agent_type: str) -> Path:
         return self.agent_dir / f"fence_{agent_type}"
 
 
 @lru_cache(maxsize=256)
-def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata:
-    """Run the agent; its time of change and size are there to tell versions apart."""
+def _ask(program: Path, patience_s: float, _changed_ns: int, _size: int) -> Metadata:
+    """
+    Run the agent; its time of change and size are there to tell versions apart.
+
+    Raises:
+        TimeoutError: It took too long.
+        WrongError: It does not say what it is.
+    """
     # Agents take PCMK_service as leave to switch their time-outs off; nothing of ours is needed.
     environ = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8"}
     try:
@@ -82,7 +104,13 @@ def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata:
     except OSError as error:
         raise WrongError(f"it cannot be run: {error.strerror}", "Reinstall the agent") from None
     with process:
-        watchdog = threading.Timer(_TIMEOUT_S, _end, [process])
+        late = threading.Event()
+
+        def cut_off() -> None:
+            late.set()
+            _end(process)
+
+        watchdog = threading.Timer(patience_s, cut_off)
         watchdog.start()
         try:
             # One that writes without end is cut off here, one that never ends by the watchdog.
@@ -90,6 +118,8 @@ def _ask(program: Path, _changed_ns: int, _size: int) -> Metadata:
         finally:
             watchdog.cancel()
             _end(process)
+    if late.is_set():
+        raise TimeoutError
     try:
         return parse(text)
     except MetadataError as error:

@@ -60,7 +60,12 @@ _REASONS = (
 _TELLING = re.compile(
     r"\b(ERROR|CRITICAL|FATAL)\b|^(Failed|Error)\b|: error:|^[\w.]*(Error|Exception\w*):"
 )
-_MISSING = re.compile(r"(^|[\s/])(timeout|env): |command not found: timeout", re.MULTILINE)
+_MISSING = re.compile(
+    r"(^|[\s/])(timeout|env): |command not found: timeout"
+    # what the shell says that was to become the program: its own name is the program's
+    r"|^(?P<program>\S+): (exec: )?(line )?\d+: (exec: )?(?P=program): ",
+    re.MULTILINE,
+)
 _LOG_PREFIX = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} ?")
 
 

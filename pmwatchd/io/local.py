@@ -49,6 +49,7 @@ class LocalTransport:
         *,
         over_s: float,
         permitted: Callable[[], bool] = always,
+        announces: bool = False,  # noqa: ARG002 - here a program has begun when it was started
     ) -> Completed:
         """
         Run *argv* here; see :class:`pmwatchd.ports.Transport`.

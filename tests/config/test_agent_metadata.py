@@ -111,6 +111,15 @@ def test_an_installed_agent_that_does_not_say_what_it_is_is_a_fault(
     assert "fence_lab" in fault.reason
 
 
+def test_an_agent_that_is_slow_on_a_busy_machine_costs_no_host(folder: Folder) -> None:
+    program = folder.script("lab", "exec sleep 600")
+    installed = Installed(program.parent, patience_s=0.05)
+    installed.ask_ahead(["lab"])
+
+    assert installed.describe("lab") is None  # as if it were not here, which is a note
+    assert installed.silence_of("lab") == "fence_lab did not say within 0.05 s what it is"
+
+
 def test_an_agent_that_cannot_be_started_is_a_fault(folder: Folder) -> None:
     folder.write("agents/fence_lab", "#!/no/such/interpreter\n").chmod(0o755)
     folder.inventory(with_agent())

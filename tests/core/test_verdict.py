@@ -160,6 +160,9 @@ def test_any_on_is_on_all_off_is_off_and_everything_else_is_unknown(size: int) -
         "zsh: command not found: timeout",
         "bash: line 1: timeout: command not found",
         "/usr/bin/env: 'python3': No such file or directory",
+        "/usr/sbin/fence_x: 1: exec: /usr/sbin/fence_x: not found",
+        "/usr/sbin/fence_x: line 1: /usr/sbin/fence_x: No such file or directory",
+        "/usr/sbin/fence_x: exec: line 0: /usr/sbin/fence_x: not found",
         "",
     ],
 )
@@ -173,6 +176,7 @@ def test_a_missing_program_is_recognised(stderr: str) -> None:
     [
         (127, "Success: Powered OFF\n", ""),
         (127, "", "/usr/sbin/fence_x: line 9: logger: command not found"),
+        (127, "", "/usr/sbin/fence_x: 9: exec: /usr/sbin/fence_xy: not found"),
         (1, "", "timeout: failed to run command"),
         (None, "", ""),
     ],

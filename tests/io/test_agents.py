@@ -74,7 +74,9 @@ class Script:
         *,
         over_s: float,
         permitted: Callable[[], bool] = always,
+        announces: bool = False,
     ) -> Completed:
+        assert announces is (argv[4] == "sh")
         if not permitted():
             raise WithdrawnError
         self.asked.append((proxy.name, list(argv), stdin, over_s))
@@ -117,7 +119,8 @@ async def test_the_proxys_own_timeout_limits_the_agent_and_options_go_to_stdin_o
 
     name, argv, stdin, over_s = ssh.asked[0]
     assert (name, over_s) == ("node2", 40.0)
-    assert argv == ["timeout", "-k", "5", "30", "/usr/sbin/fence_toy"]
+    assert argv[:6] == ["timeout", "-k", "5", "30", "sh", "-c"]
+    assert argv[7:] == ["/usr/sbin/fence_toy"]
     assert stdin.startswith(b"action=off\n")
     assert CANARY.encode() in stdin
     assert ssh.asked[1][1][3] == "10"

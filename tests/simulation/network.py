@@ -93,6 +93,7 @@ class Wire:
         *,
         over_s: float,
         permitted: Callable[[], bool] = always,
+        announces: bool = False,  # noqa: ARG002 - here everything begins at once
     ) -> Completed:
         """
         Run an agent on a machine.

@@ -29,7 +29,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents.catalogue import Catalogue
-from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always, announcing
 
 ASK_LIMIT_S = 5.0
 """An agent describes itself in so many seconds or not: an ``off`` may be waiting for it."""
@@ -85,12 +85,15 @@ class FenceAgents:
             raise ValueError(f"agent {agent.name!r}: {reason}")
         try:
             metadata = await self._described(agent, proxy, limits)
+            program = [self._program(agent)]
+            remote = proxy.source is not ProxySource.ENGINE
             completed = await self._transport(proxy).run(
                 proxy,
-                self._command(agent, limits),
+                [*_limited(limits), *(announcing(program) if remote else program)],
                 dialect.stdin_of(agent, action, metadata),
                 over_s=limits.over_s,
                 permitted=permitted,
+                announces=remote,
             )
             return _reply(agent, action, proxy, completed, limit_s=limits.limit_s)
         except ProxyError as error:
@@ -127,7 +130,7 @@ class FenceAgents:
             ProxyError: It is not there.
         """
         limits = replace(limits, limit_s=min(ASK_LIMIT_S, limits.limit_s))
-        command = [*self._command(agent, limits), "-o", "metadata"]
+        command = [*_limited(limits), self._program(agent), "-o", "metadata"]
         completed = await self._transport(proxy).run(
             proxy, command, b"", over_s=limits.limit_s + LATE_S
         )
@@ -141,9 +144,12 @@ class FenceAgents:
     def _transport(self, proxy: Candidate) -> Transport:
         return self._local if proxy.source is ProxySource.ENGINE else self._ssh
 
-    def _command(self, agent: FenceAgent, limits: Limits) -> list[str]:
-        program = f"{self._agent_dir}/fence_{agent.type}"
-        return ["timeout", "-k", f"{limits.kill_after_s:g}", f"{limits.limit_s:g}", program]
+    def _program(self, agent: FenceAgent) -> str:
+        return f"{self._agent_dir}/fence_{agent.type}"
+
+
+def _limited(limits: Limits) -> list[str]:
+    return ["timeout", "-k", f"{limits.kill_after_s:g}", f"{limits.limit_s:g}"]
 
 
 def _check_started(agent: FenceAgent, proxy: Candidate, completed: Completed) -> None:

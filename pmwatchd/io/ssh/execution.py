@@ -1,4 +1,4 @@
-"""One command on a proxy, from its confirmed start until it is certainly over."""
+"""One command on a proxy, from its beginning until it is certainly over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 import asyncssh
 
 from pmwatchd.errors import WithdrawnError
-from pmwatchd.ports import DRAIN_S, OUTPUT_LIMIT, Completed, always
+from pmwatchd.ports import BEGUN, DRAIN_S, OUTPUT_LIMIT, Completed, always
 
 Channel = asyncssh.SSHClientChannel[bytes]
 
@@ -18,16 +18,31 @@ _BY_FORCE = 124
 
 
 class Execution(asyncssh.SSHClientSession[bytes]):
-    """What a remote command says: the beginning of each stream, and how it ended."""
+    """
+    What a remote command says: that it has begun, the beginning of each stream, how it ended.
 
-    def __init__(self) -> None:
+    Args:
+        announces: It says when it has begun; what a login shell says before is not kept.
+
+    Attributes:
+        settled: It has begun, or never will.
+    """
+
+    def __init__(self, *, announces: bool = False) -> None:
         self.kept = {None: bytearray(), asyncssh.EXTENDED_DATA_STDERR: bytearray()}
         self.exit_code: int | None = None
+        self.settled = asyncio.Event()
         self.told = asyncio.Event()
         self.closed = asyncio.Event()
         self._channel: Channel | None = None
+        self._before: bytes | None = b"" if announces else None
         self._ended = False
         self._left = False
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether it has; where it does not say so, as far as the proxy knows."""
+        return self._before is None
 
     @property
     def over(self) -> bool:
@@ -39,13 +54,21 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         """The channel is open; the command is not yet confirmed."""
         self._channel = chan
 
+    def session_started(self) -> None:
+        """The command is confirmed."""
+        if self.has_begun:
+            self.settled.set()
+
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """Keep the beginning; the rest is read so that the command never waits for us."""
+        if self._before is not None and datatype is None:
+            data = self._since_it_began(self._before + data)
         kept = self.kept[datatype]
         kept += data[: OUTPUT_LIMIT - len(kept)]
 
     def exit_status_received(self, status: int) -> None:
         """It ended with an exit status; sshd tells at once, whoever holds the streams open."""
+        self.settled.set()
         self.exit_code = status
         self._ended = True
         if self.over:
@@ -62,6 +85,7 @@ class Execution(asyncssh.SSHClientSession[bytes]):
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - as asyncssh calls it
         """The channel is closed, or its connection is gone."""
+        self.settled.set()
         self.closed.set()
         self.told.set()
 
@@ -69,6 +93,13 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         """Close the channel and forget what was not yet sent on it."""
         if self._channel is not None:
             self._channel.abort()
+
+    def _since_it_began(self, said: bytes) -> bytes:
+        _, begun, since = said.partition(BEGUN)
+        self._before = None if begun else said[-len(BEGUN) :]
+        if begun:
+            self.settled.set()
+        return since
 
 
 async def carry_through(
@@ -80,7 +111,7 @@ async def carry_through(
     permitted: Callable[[], bool] = always,
 ) -> Completed:
     """
-    Tell a command that has just started its options; return when it is certainly over.
+    Tell a command that has just begun its options; return when it is certainly over.
 
     An agent that ended of its own accord is over even if it left a process
     behind that holds its streams open.  Where ``timeout`` or the agent was
@@ -95,7 +126,8 @@ async def carry_through(
         if not permitted():
             raise WithdrawnError
         with suppress(BrokenPipeError):  # it has already ended
-            channel.write(stdin)
+            if execution.has_begun:
+                channel.write(stdin)
             channel.write_eof()
         async with asyncio.timeout(over_s):
             await execution.told.wait()

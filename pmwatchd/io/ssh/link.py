@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+import socket
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from pmwatchd.core.model import ProxyResult, Secret
 from pmwatchd.core.orders import Record
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.ssh.execution import Channel, Execution
+from pmwatchd.io.ssh.reach import connected, is_literal
+from pmwatchd.io.ssh.trust import key_pairs, known_hosts
+from pmwatchd.ports import Names
 
 Key = tuple[str, int, str]
 T = TypeVar("T")
@@ -68,7 +72,12 @@ class Link:
     """
 
     def __init__(
-        self, key: Key, name: str, options: SshOptions, changed: Callable[[Record], None]
+        self,
+        key: Key,
+        name: str,
+        options: SshOptions,
+        changed: Callable[[Record], None],
+        names: Names | None,
     ) -> None:
         self.users = 0
         self.half_open: set[asyncio.Task[object]] = set()
@@ -76,6 +85,7 @@ class Link:
         self._name = name
         self._options = options
         self._changed = changed
+        self._names = names
         self._arriving: asyncio.Task[_Line] | None = None
         self._line: _Line | None = None
         self._failure: ProxyError | None = None
@@ -126,43 +136,43 @@ class Link:
         return opening
 
     async def start(
-        self, connection: asyncssh.SSHClientConnection, command: str
+        self, connection: asyncssh.SSHClientConnection, command: str, *, announces: bool
     ) -> tuple[Channel, Execution]:
         """
-        Start *command*; return when the proxy has confirmed it.
+        Start *command*; return when it has begun.
+
+        Args:
+            announces: It says so itself; else the proxy's confirmation has to do.
 
         Raises:
-            ProxyError: It was not confirmed.  If it was started all the same,
-                it gets no options and so reaches no device.
+            ProxyError: It has not.  If it does so all the same, it gets no
+                options and so reaches no device.
         """
-        execution = Execution()
-        confirmed = False
+        execution = Execution(announces=announces)
+        opening = self.keep(asyncio.create_task(_open(connection, execution, command)))
+        channel = None
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
-                channel, _ = await connection.create_session(
-                    lambda: execution,
-                    command,
-                    encoding=None,
-                    env=(),
-                    send_env=(),
-                    request_pty=False,
-                    x11_forwarding=False,
-                )
-            confirmed = True
+                opened = await asyncio.shield(opening)
+                await execution.settled.wait()
+            if execution.has_begun or execution.exit_code is not None:
+                channel = opened
         except TimeoutError:
-            raise self.error(ProxyResult.UNREACHABLE, "no answer to a new session") from None
+            what = "a new session" if not opening.done() else "a command: it does not begin"
+            raise self.error(ProxyResult.UNREACHABLE, f"no answer to {what}") from None
         except asyncssh.ChannelOpenError as error:
             held = self.holds(connection)
             result = ProxyResult.NO_SESSION if held else ProxyResult.UNREACHABLE
             raise self.error(result, error.reason) from error
-        except UnicodeError as error:  # an empty or overlong label: no resolver is even asked
-            reason = f"{self._address!r} is not a name that can be looked up"
-            raise self.error(ProxyResult.UNREACHABLE, reason) from error
-        except (OSError, asyncssh.Error) as error:
+        except Exception as error:  # asyncssh passes its parser's own on as they are
             raise self.error(ProxyResult.UNREACHABLE, _reason_of(error)) from error
         finally:
-            if not confirmed:
+            if channel is None:
                 execution.abort()
+                opening.add_done_callback(_close_late)
+        if channel is None:
+            reason = "the connection was lost before the command began"
+            raise self.error(ProxyResult.UNREACHABLE, reason)
         return channel, execution
 
     def close(self) -> asyncssh.SSHClientConnection | None:
@@ -209,17 +219,18 @@ class Link:
 
         ``config=None`` and ``agent_path=None`` keep the caller's own ~/.ssh out.
         """
-        known_hosts = self._known_hosts()
-        keys = self._keys()
+        trusted = known_hosts(self._options.known_hosts, self.error)
+        keys = key_pairs(self._options.private_key, self.error)
         limit_s = self._options.connect_timeout_s
         try:
             async with asyncio.timeout(limit_s):
                 return await asyncssh.connect(
                     self._address,
                     self._port,
+                    sock=await self._reach(),
                     username=self._user,
                     client_factory=lambda: _Client(self._lost),
-                    known_hosts=known_hosts,
+                    known_hosts=trusted,
                     client_keys=keys,
                     config=None,
                     agent_path=None,
@@ -242,44 +253,53 @@ class Link:
         except UnicodeError as error:  # an empty or overlong label: no resolver is even asked
             reason = f"{self._address!r} is not a name that can be looked up"
             raise self.error(ProxyResult.UNREACHABLE, reason) from error
-        except (OSError, asyncssh.Error) as error:
+        except ProxyError:
+            raise
+        except Exception as error:  # asyncssh passes its parser's own on as they are
             raise self.error(ProxyResult.UNREACHABLE, _reason_of(error)) from error
 
-    def _known_hosts(self) -> asyncssh.SSHKnownHosts:
-        """Read the file anew for each connection; an empty one would mean the caller's own."""
-        path = self._options.known_hosts
-        try:
-            text = path.read_text()
-            lines = (line.strip() for line in text.splitlines())
-            entries = [line for line in lines if line and not line.startswith("#")]
-            known_hosts = asyncssh.import_known_hosts(text)
-        except OSError as error:
-            reason = f"{path} cannot be read: {error.strerror}"
-            raise self.error(ProxyResult.HOST_KEY, reason) from error
-        except ValueError as error:
-            raise self.error(ProxyResult.HOST_KEY, f"{path} is malformed: {error}") from error
-        if not entries:
-            raise self.error(ProxyResult.HOST_KEY, f"{path} names no host key")
-        return known_hosts
+    async def _reach(self) -> socket.socket | None:
+        """
+        Return a socket that is connected to a proxy that is named; None: its address is literal.
 
-    def _keys(self) -> Sequence[asyncssh.SSHKeyPair]:
-        key = self._options.private_key
-        try:
-            if isinstance(key, Path):
-                return asyncssh.load_keypairs(str(key))
-            return asyncssh.load_keypairs(asyncssh.import_private_key(key.get_secret_value()))
-        except OSError as error:
-            reason = f"our private key {key} cannot be read: {error.strerror}"
-            raise self.error(ProxyResult.AUTH_ERROR, reason) from error
-        except asyncssh.KeyImportError as error:
-            reason = "our private key is malformed or has a passphrase"
-            raise self.error(ProxyResult.AUTH_ERROR, reason) from error
+        Raises:
+            ProxyError: Nothing is known of the name.
+        """
+        if self._names is None or is_literal(self._address):
+            return None
+        within_s = self._options.connect_timeout_s
+        addresses = await self._names.addresses(self._address, within_s=within_s)
+        if not addresses:
+            reason = f"{self._address!r} is not a name that can be looked up now"
+            raise self.error(ProxyResult.UNREACHABLE, reason)
+        return await connected(addresses, self._port)
 
     def _lost(self, connection: asyncssh.SSHClientConnection, error: Exception | None) -> None:
         if self._line is not None and self._line.connection is connection:
             self._line = None
             reason = "closed by the proxy" if error is None else _reason_of(error)
             self._changed(_record("proxy.lost", self._name, reason=reason))
+
+
+async def _open(
+    connection: asyncssh.SSHClientConnection, execution: Execution, command: str
+) -> Channel:
+    channel, _ = await connection.create_session(
+        lambda: execution,
+        command,
+        encoding=None,
+        env=(),
+        send_env=(),
+        request_pty=False,
+        x11_forwarding=False,
+    )
+    return channel
+
+
+def _close_late(opening: asyncio.Task[Channel]) -> None:
+    """Close a session that nobody waits for any more; sshd permits only a few."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().abort()
 
 
 class _Client(asyncssh.SSHClient):

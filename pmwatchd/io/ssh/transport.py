@@ -12,7 +12,7 @@ from pmwatchd.core.orders import Record
 from pmwatchd.io.ssh.dial import dial
 from pmwatchd.io.ssh.execution import carry_through
 from pmwatchd.io.ssh.link import Key, Link, SshOptions
-from pmwatchd.ports import Completed, Dialled, Meter, always
+from pmwatchd.ports import Completed, Dialled, Meter, Names, always
 
 _GOODBYE_S = 1.0
 
@@ -27,6 +27,7 @@ class SshTransport:
         options: How proxies are reached; :meth:`use` replaces them.
         meter: Is told how many connections are kept; None for connections that are not counted.
         tell: Is told when a proxy is connected or lost; None: nobody is.
+        names: Knows the addresses of proxies; None: each connection looks its own up.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class SshTransport:
         *,
         meter: Meter | None = None,
         tell: Callable[[Record], None] | None = None,
+        names: Names | None = None,
     ) -> None:
         self._options = options
         self._meter = meter
         self._tell = tell
+        self._names = names
         self._links: dict[Key, Link] = {}
         self._retired: set[Link] = set()
 
@@ -55,17 +58,20 @@ class SshTransport:
         *,
         over_s: float,
         permitted: Callable[[], bool] = always,
+        announces: bool = False,
     ) -> Completed:
         """
         Run *argv* on a proxy; see :class:`pmwatchd.ports.Transport`.
 
         Raises:
-            ProxyError: The command was not started; nothing of *stdin* was sent.
+            ProxyError: The command has not begun; nothing of *stdin* was sent.
             WithdrawnError: It was not *permitted* any more; nothing of *stdin* was sent.
         """
         with self._using(proxy) as link:
             async with link.session() as connection:
-                channel, execution = await link.start(connection, shlex.join(argv))
+                channel, execution = await link.start(
+                    connection, shlex.join(argv), announces=announces
+                )
                 return await carry_through(
                     channel, execution, stdin, over_s=over_s, permitted=permitted
                 )
@@ -108,7 +114,7 @@ class SshTransport:
     def _using(self, proxy: Candidate) -> Iterator[Link]:
         key = (proxy.address or proxy.name, proxy.port, proxy.user)
         if key not in self._links:
-            self._links[key] = Link(key, proxy.name, self._options, self._changed)
+            self._links[key] = Link(key, proxy.name, self._options, self._changed, self._names)
         link = self._links[key]
         link.users += 1
         try:
