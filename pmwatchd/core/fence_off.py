@@ -103,10 +103,11 @@ def looked(operation: Operation, event: Looked, fencing: Fencing, now: float) ->
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
-    if event.held:  # what time ends is no fault of ours
+    blind = event.result is ProbeResult.LOCAL_FAULT
+    if event.held and not blind:  # what time ends is no fault of ours
         waiting = replace(operation, until_at=now + LOOK_AGAIN_S, looking_since_at=now)
         return Move(waiting)
-    ours = event.result is ProbeResult.LOCAL_FAULT or event.unsure
+    ours = blind or event.unsure
     if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
         reason = "no heartbeat can be sent: a fault of our own"
         return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)

@@ -97,6 +97,14 @@ def grant(site: Site, machine_of: Callable[[str], Machine], now: float) -> None:
         show(site, machine_of(one.name), (verdict,), now)
 
 
+def crowded(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
+    """Hold a continued operation that would be one too many: it has waited without a slot."""
+    others = len(site.fencing - {machine.name})
+    continued = machine.operation is not None and machine.operation.resumed
+    if continued and others >= site.rules.safety.max_concurrent:
+        yield Verdict(HoldName.BUDGET, f"{others} hosts are being fenced", now)
+
+
 def show(site: Site, machine: Machine, verdicts: tuple[Verdict, ...], now: float) -> None:
     """Tell the beginning and the end of holds; a reason may change while one lasts."""
     names = {verdict.name for verdict in verdicts}

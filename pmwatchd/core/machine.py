@@ -223,7 +223,8 @@ class Machine:
             case watching.NonResponsive():
                 return Standing.SILENT
             case watching.Connecting(failures=failures):
-                return Standing.SILENT if failures else Standing.ANSWERING
+                # nobody has listened to it since its grace began anew
+                return Standing.SILENT if failures else Standing.NOT
             case _:
                 return Standing.NOT
 

@@ -90,7 +90,8 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
     before, after = machine.operation, move.operation
     machine.operation = after
     _take_slot(site, after)
-    if _just(before, after, "proven_off_at") and after.cause is Cause.AUTOMATIC:
+    fenced = after.cause is Cause.AUTOMATIC and _switches(after)
+    if _just(before, after, "proven_off_at") and fenced:
         site.budget.proven(now)
     _save(site, machine, after)
     for order in move.orders:
@@ -115,6 +116,12 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         _closed(site, machine, after, now)
 
 
+def _switches(operation: Operation) -> bool:
+    """Whether it switches anything: one that finds a host off may leave it so."""
+    goes_on = operation.phase is not Phase.CLOSED or operation.proven_on_at is not None
+    return goes_on or bool(operation.switched)
+
+
 def _tell_spaced(site: Site, machine: Machine, order: RunAgent, now: float) -> None:
     """A wait that nothing else shows."""
     if order.not_before > now:
@@ -134,7 +141,8 @@ def _take_slot(site: Site, operation: Operation) -> None:
     fences = operation.cause is Cause.AUTOMATIC and operation.action is not Action.ON
     before_off = operation.proven_off_at is None and operation.restoring is None
     running = operation.phase in (Phase.BLOCKED, Phase.OFF, Phase.LOOK)
-    if fences and before_off and running:
+    waits = operation.resumed and operation.phase is Phase.LOOK  # maybe long: holds apply anew
+    if fences and before_off and running and not waits:
         site.fencing.add(operation.host.name)
     else:
         site.fencing.discard(operation.host.name)
@@ -179,7 +187,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
         machine.miswired = ""
         machine.wiring.off -= operation.host.outlets(operation.switched)
     _remember_missing(machine, operation, fencing, now)
-    if seen_off and operation.cause is Cause.AUTOMATIC and operation.cancelled is None:
+    fenced = operation.cause is Cause.AUTOMATIC and _switches(operation)
+    if seen_off and fenced and operation.cancelled is None:
         _count_loop(site, machine, now)
     match operation.outcome:
         case Outcome.FAILED if operation.cause is Cause.AUTOMATIC and not _is_up(machine):

@@ -126,12 +126,20 @@ class SaveHost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveSite:
-    """What a person set for the whole site: the pause, and the word that a storm is none."""
+    """
+    What a person set for the whole site: the pause, and the word that a storm is none.
+
+    Attributes:
+        paused_for_s: For so long it was given; a wall clock that is set back makes it no longer.
+        override_for_s: Likewise.
+    """
 
     paused_until: datetime | None = None
+    paused_for_s: float | None = None
     paused_by: str = ""
     paused_reason: str = ""
     override_until: datetime | None = None
+    override_for_s: float | None = None
     override_by: str = ""
     override_reason: str = ""
 

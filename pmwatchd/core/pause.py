@@ -50,26 +50,30 @@ def answer(site: Site, event: SiteEvent, now: float) -> Answer:
 def recall(site: Site, memory: SaveSite, until_at: Callable[[datetime], float], now: float) -> None:
     """Take up what a person set before this start; only the wall clock has ended it."""
     if memory.paused_until is not None:
-        site.pause = _suspension(
-            memory.paused_by, memory.paused_reason, memory.paused_until, until_at, now
+        ends_at = _bounded(until_at(memory.paused_until), memory.paused_for_s, now)
+        site.pause = Suspension(
+            by=memory.paused_by,
+            reason=memory.paused_reason,
+            until_at=ends_at,
+            expires_at=memory.paused_until,
+            announce_at=sitewatch.announce_at(now, ends_at),
+            for_s=memory.paused_for_s,
         )
     if memory.override_until is not None:
-        site.override = _suspension(
-            memory.override_by, memory.override_reason, memory.override_until, until_at, now
+        ends_at = _bounded(until_at(memory.override_until), memory.override_for_s, now)
+        site.override = Suspension(
+            by=memory.override_by,
+            reason=memory.override_reason,
+            until_at=ends_at,
+            expires_at=memory.override_until,
+            announce_at=sitewatch.announce_at(now, ends_at),
+            for_s=memory.override_for_s,
         )
 
 
-def _suspension(
-    by: str, reason: str, expires_at: datetime, until_at: Callable[[datetime], float], now: float
-) -> Suspension:
-    ends_at = until_at(expires_at)
-    return Suspension(
-        by=by,
-        reason=reason,
-        until_at=ends_at,
-        expires_at=expires_at,
-        announce_at=sitewatch.announce_at(now, ends_at),
-    )
+def _bounded(ends_at: float, for_s: float | None, now: float) -> float:
+    """A wall clock that was set back makes nothing last longer than it was given for."""
+    return ends_at if for_s is None else min(ends_at, now + for_s)
 
 
 def _begin(
@@ -83,4 +87,5 @@ def _begin(
         until_at=until_at,
         expires_at=event.expires_at,
         announce_at=sitewatch.announce_at(now, until_at),
+        for_s=event.for_s,
     )

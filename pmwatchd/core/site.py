@@ -31,6 +31,7 @@ class Suspension:
 
     Attributes:
         expires_at: Its end for the journal, as wall-clock time.
+        for_s: For so long it was given, or None where that is not known any more.
         announced: That it is about to end was told.
     """
 
@@ -39,6 +40,7 @@ class Suspension:
     until_at: float
     expires_at: datetime
     announce_at: float
+    for_s: float | None
     announced: bool = False
 
 

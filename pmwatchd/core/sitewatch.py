@@ -38,9 +38,11 @@ def saved(site: Site) -> SaveSite:
     pause, override = site.pause, site.override
     return SaveSite(
         paused_until=pause.expires_at if pause else None,
+        paused_for_s=pause.for_s if pause else None,
         paused_by=pause.by if pause else "",
         paused_reason=pause.reason if pause else "",
         override_until=override.expires_at if override else None,
+        override_for_s=override.for_s if override else None,
         override_by=override.by if override else "",
         override_reason=override.reason if override else "",
     )

@@ -101,6 +101,7 @@ def _looked(site: Site, machine: Machine, event: HostProbed, looked_at: float, n
     verdicts = judgement.passive(site, machine, now) + consult.verdicts(site, machine, now)
     if not machine.host.automatic:
         verdicts = (*verdicts, judgement.SHADOWED)
+    verdicts = (*verdicts, *judgement.crowded(site, machine, now))
     lasting = any(verdict.until_at is None for verdict in verdicts)
     if not machine.silent:
         reason = f"the host is {watching.liveness(machine.watch)}"

@@ -101,7 +101,8 @@ def protect(site: Site, machine: Machine, now: float) -> None:
     """Say at once, and not only when it is dead, that a host cannot be fenced."""
     power = machine.host.power_management
     if power.enabled and power.agents:
-        clear(site, machine, Alert.UNPROTECTED)
+        if Alert.UNPROTECTED in machine.alerts:
+            clear(site, machine, Alert.UNPROTECTED, Alert.UNFENCED)
         return
     why = "it has no fence agent" if power.enabled else "power management is switched off"
     alert(site, machine, Alert.UNPROTECTED, why, now)

@@ -75,6 +75,18 @@ def test_a_host_without_agents_is_unprotected_and_when_dead_unfenced() -> None:
     assert (scene.holds(), scene.alerts()) == ([], {"unprotected"})
 
 
+def test_a_host_that_gets_an_agent_is_not_unfenced_for_the_lack_of_one() -> None:
+    scene = Scene(host("node7"))
+    scene.run(10)
+    scene.kill()
+    scene.run(60)
+    assert scene.alerts() == {"unprotected", "unfenced"}
+    scene.pause(600.0)
+    scene.load(NODE)
+
+    assert scene.alerts() == set()
+
+
 def test_a_host_with_power_management_switched_off_is_unprotected() -> None:
     off = replace(NODE, power_management=PowerManagement(enabled=False, agents=(agent(),)))
     scene = Scene(off)

@@ -12,6 +12,7 @@ from pmwatchd.core.model import (
     FenceAction,
     HoldName,
     PowerManagement,
+    PowerStatus,
     SoftFencing,
 )
 from pmwatchd.core.orders import Accepted, RunAgent
@@ -186,6 +187,19 @@ def test_an_operation_that_a_person_cancelled_does_not_count() -> None:
     assert scene.outcomes() == ["cancelled"]
     assert "parked" not in scene.alerts()
     assert scene.memories["node7"].fenced == 0
+
+
+def test_a_host_that_is_found_off_and_left_so_is_not_fenced_again_and_again() -> None:
+    rules = ruled(loop_limit=3, per_hour=2)
+    leave_off = replace(rules, fencing=replace(rules.fencing, on_if_found_off=False))
+    scene = dead(NODE, rules=leave_off)
+    scene.switches["node7", "bmc"].power = PowerStatus.OFF
+    scene.run(300)
+
+    assert len(scene.outcomes()) > 3
+    assert set(scene.outcomes()) == {"done"}
+    assert scene.alerts() == set()
+    assert scene.holds() != ["budget"]
 
 
 def test_an_operation_that_failed_does_not_count() -> None:

@@ -16,7 +16,7 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.orders import Accepted, Refused
 from pmwatchd.core.rules import StormRules
-from tests.core.scene import RULES, SAFETY, WALL, Scene, agent, dead, host
+from tests.core.scene import RULES, SAFETY, START, WALL, Scene, agent, dead, host
 
 NODE = host("node7", agent())
 
@@ -90,6 +90,20 @@ def test_pause_and_override_are_kept_across_a_restart_and_end_by_the_wall_clock(
     scene.run(250)
 
     assert scene.fleet.site().paused is None
+
+
+def test_a_wall_clock_that_is_set_back_makes_no_word_longer_than_it_was_given_for() -> None:
+    scene = Scene(NODE, at=START + 86400.0)
+    override(scene, 600.0)
+    scene.pause(700.0)
+    scene.run(1)
+    again = Scene(NODE, after=scene, at=START)  # a day earlier
+    again.run(650)
+    assert again.fleet.site().override is None
+    assert again.fleet.site().paused is not None
+    again.run(100)
+
+    assert again.fleet.site().paused is None
 
 
 def test_a_person_may_say_that_a_storm_is_none() -> None:

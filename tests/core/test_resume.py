@@ -9,16 +9,27 @@ import pytest
 from pmwatchd.core.events import (
     AgentReplied,
     CancelRequested,
+    HostProbed,
     InventoryLoaded,
     MaintenanceRequested,
     PersonEvent,
     PowerRequested,
     VouchRequested,
 )
-from pmwatchd.core.model import Action, AgentResult, Cause, FenceAction, Outcome, PowerStatus, Reply
+from pmwatchd.core.model import (
+    Action,
+    AgentResult,
+    Cause,
+    FenceAction,
+    Outcome,
+    PowerStatus,
+    ProbeResult,
+    Reply,
+)
 from pmwatchd.core.orders import (
     Accepted,
     HoldDevice,
+    ProbeHost,
     Record,
     Refused,
     RunAgent,
@@ -26,7 +37,7 @@ from pmwatchd.core.orders import (
     SaveOperation,
 )
 from pmwatchd.core.resume import resume
-from tests.core.scene import FENCING, RULES, SAFETY, WALL, Scene, agent, host
+from tests.core.scene import FENCING, RULES, SAFETY, WALL, Scene, agent, host, ruled
 
 NODE = host("node7", agent())
 
@@ -314,6 +325,67 @@ def test_all_holds_apply_to_a_continued_off_and_it_waits_for_their_end() -> None
     scene.run(60)
 
     assert scene.commands() == ["off", "off", "on"]
+
+
+def continued(*, hears: bool = True, **rules: object) -> Scene:
+    """One of two hosts was about to be switched off when the daemon died; there is one slot."""
+    nodes = [host(name, agent(address=f"{name}.mgmt")) for name in ("node7", "node8", "node9")]
+    narrow = ruled(max_concurrent=1, witnesses=0)
+    before = Scene(*nodes, rules=narrow)
+    before.run(10)
+    before.kill()
+    before.until("fence.opened")
+    kind = Scene if hears else Deaf
+    scene = kind(*nodes, rules=ruled(max_concurrent=1, witnesses=0, **rules), after=before, at=2e3)
+    scene.run(10)
+    scene.kill("node8")
+    return scene
+
+
+class Deaf(Scene):
+    """No heartbeat can be sent to ``node7``: its name is not known here any more."""
+
+    def _beat(self) -> None:
+        hosts = self.hosts
+        self.hosts = {name: one for name, one in hosts.items() if name != "node7"}
+        super()._beat()
+        self.hosts = hosts
+
+    def _probed(self, order: ProbeHost) -> None:
+        if order.host.name != "node7":
+            super()._probed(order)
+            return
+        fault = ProbeResult.LOCAL_FAULT
+        self.put(HostProbed("node7", order.operation, order.turn, fault))
+
+
+def test_a_continued_off_that_waits_takes_no_turn_of_another() -> None:
+    scene = continued(startup_hold_s=300.0)
+    scene.run(120)
+
+    assert scene.status("node7") == "powering_off"
+    assert scene.commands("node7") == []
+    assert scene.commands("node8") == ["off", "on"]
+
+
+def test_a_continued_off_waits_for_its_turn_once_it_may_go_on() -> None:
+    scene = continued(startup_hold_s=60.0)
+    scene.switches["node8", "bmc"].took_s = 30.0
+    scene.run(70)
+    assert scene.status("node8") == "powering_off"
+    assert scene.holds("node7") == ["budget"]
+    assert scene.commands("node7") == []
+    scene.run(300)
+
+    assert "off" in scene.commands("node7")
+
+
+def test_a_continued_off_to_a_host_that_cannot_be_asked_for_long_is_given_up() -> None:
+    scene = continued(hears=False)
+    scene.run(120)
+
+    assert "cancelled" in scene.outcomes()
+    assert scene.status("node7") == "connecting"
 
 
 def halfway() -> Scene:

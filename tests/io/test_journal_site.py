@@ -19,9 +19,11 @@ from tests.kit.journal import NOON, NoMeter, opened, told
 
 SITE = SaveSite(
     paused_until=NOON + timedelta(hours=1),
+    paused_for_s=3600.0,
     paused_by="ann",
     paused_reason="switch upgrade",
     override_until=NOON + timedelta(minutes=10),
+    override_for_s=600.0,
     override_by="bob",
     override_reason="rack 12 has really burnt",
 )

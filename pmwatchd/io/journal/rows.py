@@ -11,7 +11,7 @@ from pmwatchd.core.model import Action, Cause
 from pmwatchd.core.orders import SaveHost, SaveOperation, SaveSite, Told
 from pmwatchd.ports import Row
 
-Columns = dict[str, str | int | None]
+Columns = dict[str, str | int | float | None]
 
 
 def stamp(at: datetime) -> str:
@@ -82,9 +82,11 @@ def of_site(site: SaveSite) -> Columns:
     """The one row of what holds for the whole site."""
     return {
         "paused_until": _stamped(site.paused_until),
+        "paused_for_s": site.paused_for_s,
         "paused_by": _text(site.paused_by),
         "paused_reason": _text(site.paused_reason),
         "override_until": _stamped(site.override_until),
+        "override_for_s": site.override_for_s,
         "override_by": _text(site.override_by),
         "override_reason": _text(site.override_reason),
     }
@@ -138,9 +140,11 @@ def to_site(row: sqlite3.Row) -> SaveSite:
     """What was saved of the whole site."""
     return SaveSite(
         paused_until=_instant(row["paused_until"]),
+        paused_for_s=row["paused_for_s"],
         paused_by=row["paused_by"],
         paused_reason=row["paused_reason"],
         override_until=_instant(row["override_until"]),
+        override_for_s=row["override_for_s"],
         override_by=row["override_by"],
         override_reason=row["override_reason"],
     )

@@ -72,8 +72,10 @@ _SAVE = {
         """,
     "site": """
         UPDATE site SET
-            paused_until = :paused_until, paused_by = :paused_by, paused_reason = :paused_reason,
-            override_until = :override_until, override_by = :override_by,
+            paused_until = :paused_until, paused_for_s = :paused_for_s,
+            paused_by = :paused_by, paused_reason = :paused_reason,
+            override_until = :override_until, override_for_s = :override_for_s,
+            override_by = :override_by,
             override_reason = :override_reason
         """,
 }
