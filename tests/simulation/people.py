@@ -34,10 +34,16 @@ KEPT_OFF = Action.OFF, Outcome.DONE
 
 @dataclass(slots=True)
 class _Promise:
-    """Until then a host is left alone; the end of a timed one is also known by the wall clock."""
+    """
+    Until then a host is left alone; the end of a timed one is also known by the wall clock.
+
+    Attributes:
+        before: What it took the place of while the journal took nothing: a restart may forget it.
+    """
 
     until_at: float
     expires_at: datetime | None = None
+    before: _Promise | None = None
 
     def may_become(self, until_at: float, expires_at: datetime | None) -> None:
         """Another is asked for in its place, and until that is answered either may hold."""
@@ -117,6 +123,8 @@ class People:
         now, wall = self.site.world.now, self.site.calendar.wall()
         promises = [*self._kept.values(), *([self._pause] if self._pause else [])]
         for promise in promises:
+            if promise.before is not None:
+                promise.may_become(promise.before.until_at, promise.before.expires_at)
             if promise.expires_at is not None:
                 left_s = (promise.expires_at - wall).total_seconds()
                 promise.until_at = min(promise.until_at, now + left_s)
@@ -172,8 +180,9 @@ class People:
             holds_now = isinstance(answer, Refused) and "it holds now" in answer.reason
             if self._ended.get(host, -1) > asked:
                 return  # its end was asked for before this was answered
-            if isinstance(answer, Accepted) or (holds_now and host in self._kept):
-                self._kept[host] = _Promise(now + (for_s or 1e9), expires_at)
+            before = self._kept.get(host) if holds_now else None
+            if isinstance(answer, Accepted) or before is not None:
+                self._kept[host] = _Promise(now + (for_s or 1e9), expires_at, before)
 
         self.ask(
             f"maintenance {host} for {for_s}",
