@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 from pmwatchd.core.events import MaintenanceEndRequested, MaintenanceRequested
 from pmwatchd.core.model import Host
@@ -129,11 +130,11 @@ def test_nobody_is_looked_at_where_all_answer_again() -> None:
     assert not counts.troubled
 
 
-def _keep(request: int, name: str) -> MaintenanceRequested:
+def _keep(name: str, request: int) -> MaintenanceRequested:
     return MaintenanceRequested(request=request, host=name, by="ann", reason="disk")
 
 
-def _end(request: int, name: str) -> MaintenanceEndRequested:
+def _end(name: str, request: int) -> MaintenanceEndRequested:
     return MaintenanceEndRequested(request=request, host=name, by="ann")
 
 
@@ -141,13 +142,13 @@ def test_a_silent_host_does_not_count_as_answering_because_its_maintenance_has_e
     scene = Scene(*fleet(6), rules=ruled(storm=StormRules(cooldown_s=0.0), witnesses=0))
     scene.run(10)
     for name in ("n3", "n4", "n5"):
-        scene.ask(lambda k, name=name: _keep(k, name))
+        scene.ask(partial(_keep, name))
     for number in range(1, 6):
         scene.kill(f"n{number}")
     scene.run(60)
     assert scene.holds("n1") == ["storm"]
     for name in ("n3", "n4", "n5"):
-        scene.ask(lambda k, name=name: _end(k, name))
+        scene.ask(partial(_end, name))
     scene.run(120)
 
     assert scene.commands("n1") == []

@@ -11,10 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
+from pathlib import Path
 
 from tests.simulation.bugs import hunt
 from tests.simulation.chunk import run_chunk
 from tests.simulation.figures import Figures, percentiles
+from tests.simulation.kept import Kept
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.shrink import shrink
 from tests.simulation.site import Result, Site
@@ -35,6 +37,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of words")
     parser.add_argument("--skip", type=int, action="append", default=[], help="leave a seed out")
     parser.add_argument("--first", action="store_true", help="stop at the first violation")
+    parser.add_argument("--keep", type=Path, help="a file to go on from after an interruption")
     parser.add_argument("--bugs", action="store_true", help="try the deliberate bugs")
     asked = parser.parse_args()
     if asked.bugs:
@@ -53,8 +56,8 @@ def _warn(words: str) -> None:
     print(words, file=sys.stderr, flush=True)  # noqa: T201 - it is a command
 
 
-def _show_progress(total: _Total, wanted: int, took_s: float) -> None:
-    left_s = took_s / total.seeds * (wanted - total.seeds)
+def _show_progress(total: _Total, wanted: int) -> None:
+    left_s = total.took_s / total.seeds * (wanted - total.seeds)
     broken = len(total.failed)
     _warn(f"{total.seeds} of {wanted} seeds, {broken} broke a rule, {left_s:.0f} s to go")
 
@@ -71,21 +74,24 @@ def _tell(seed: int, without: list[str], *, smaller: bool) -> int:
 
 
 def _many(seeds: Sequence[int], asked: argparse.Namespace) -> int:
-    began = time.monotonic()
-    total = _Total()
+    kept = Kept(asked.keep, f"{asked.start} {asked.skip} {asked.without}")
+    total = kept.load(_Total())
+    began = time.monotonic() - total.took_s
     try:
-        for result in _results(seeds, asked.jobs, frozenset(asked.without)):
+        for result in _results(seeds[total.seeds :], asked.jobs, frozenset(asked.without)):
             total.add(result)
+            total.took_s = time.monotonic() - began
             if result.violations:
                 _show_violation(result, _warn if asked.json else _say)
             if result.violations and asked.first:
                 break
             if total.seeds % PROGRESS_EVERY == 0:
-                _show_progress(total, len(seeds), time.monotonic() - began)
+                _show_progress(total, len(seeds))
+                kept.save(total)
     except KeyboardInterrupt:
         _warn(f"interrupted after {total.seeds} of {len(seeds)} seeds")
-    took_s = time.monotonic() - began
-    _say(json.dumps(total.as_dict(took_s)) if asked.json else total.words(took_s))
+    kept.save(total)
+    _say(json.dumps(total.as_dict()) if asked.json else total.words())
     return bool(total.failed)
 
 
@@ -121,6 +127,7 @@ class _Total:
 
     def __init__(self) -> None:
         self.seeds = 0
+        self.took_s = 0.0
         self.host_s = 0.0
         self.lives = 0
         self.outcomes: Counter[str] = Counter()
@@ -143,11 +150,11 @@ class _Total:
             self.failed.append(result)
             self.rules.update({violation.rule for violation in result.violations})
 
-    def as_dict(self, took_s: float) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         """Return everything, for programs."""
         return {
             "seeds": self.seeds,
-            "took_s": round(took_s, 1),
+            "took_s": round(self.took_s, 1),
             "host_hours": round(self.host_s / 3600, 1),
             "daemon_lives": self.lives,
             "operations": dict(self.outcomes.most_common()),
@@ -163,11 +170,12 @@ class _Total:
             ],
         }
 
-    def words(self, took_s: float) -> str:
+    def words(self) -> str:
         """Return everything, for people."""
+        pace = f"{self.took_s:.1f} s ({self.seeds / self.took_s:.1f} seeds/s)"
         first = (
             f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours, "
-            f"{self.lives} daemons started, {took_s:.1f} s ({self.seeds / took_s:.1f} seeds/s)"
+            f"{self.lives} daemons started, {pace}"
         )
         after_s = percentiles(self.figures.proven_after_s)
         longs = ", ".join(f"{name} {value:g} s" for name, value in after_s.items())

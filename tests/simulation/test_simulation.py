@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from tests.simulation.bugs import ROOT, mutated
 from tests.simulation.chunk import run_chunk
 from tests.simulation.figures import Figures, percentiles
+from tests.simulation.kept import Kept
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants import MUTANTS
 from tests.simulation.partitions import Partitions
@@ -62,9 +65,41 @@ def test_what_is_parted_reaches_nobody_on_the_other_side_until_it_is_joined() ->
     assert parts.reaches("engine", "node1")
 
 
+def test_an_interrupted_run_goes_on_where_it_was_and_comes_to_the_same_sums(tmp_path: Path) -> None:
+    kept = ("--keep", str(tmp_path / "sums"))
+    _play("--seeds", "3", *kept)
+    after = _play("--seeds", "5", *kept)
+    at_once = _play("--seeds", "5")
+
+    assert after | {"took_s": 0} == at_once | {"took_s": 0}
+    assert after["seeds"] == 5
+
+
+def test_sums_of_another_run_are_refused(tmp_path: Path) -> None:
+    kept = Kept(tmp_path / "sums", "0 [] []")
+    kept.save(Figures(wrongful=1))
+
+    assert kept.load(Figures()) == Figures(wrongful=1)
+    with pytest.raises(ValueError, match="other sources or seeds"):
+        Kept(tmp_path / "sums", "7 [] []").load(Figures())
+
+
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
 def test_every_deliberate_bug_still_applies_to_the_source(mutant: Mutant) -> None:
     assert mutant.new in mutated(mutant)
+
+
+def _play(*arguments: str) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.simulation", "--json", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    sums: dict[str, object] = json.loads(done.stdout)
+    return sums
 
 
 def _tell(*, seed: int, hash_seed: str) -> str:
