@@ -50,24 +50,22 @@ def answer(site: Site, event: SiteEvent, now: float) -> Answer:
 def recall(site: Site, memory: SaveSite, until_at: Callable[[datetime], float], now: float) -> None:
     """Take up what a person set before this start; only the wall clock has ended it."""
     if memory.paused_until is not None:
-        ends_at = _bounded(until_at(memory.paused_until), memory.paused_for_s, now)
-        site.pause = Suspension(
-            by=memory.paused_by,
-            reason=memory.paused_reason,
-            until_at=ends_at,
-            expires_at=memory.paused_until,
-            announce_at=sitewatch.announce_at(now, ends_at),
+        site.pause = _suspension(
+            memory.paused_by,
+            memory.paused_reason,
+            memory.paused_until,
             for_s=memory.paused_for_s,
+            until_at=_bounded(until_at(memory.paused_until), memory.paused_for_s, now),
+            now=now,
         )
     if memory.override_until is not None:
-        ends_at = _bounded(until_at(memory.override_until), memory.override_for_s, now)
-        site.override = Suspension(
-            by=memory.override_by,
-            reason=memory.override_reason,
-            until_at=ends_at,
-            expires_at=memory.override_until,
-            announce_at=sitewatch.announce_at(now, ends_at),
+        site.override = _suspension(
+            memory.override_by,
+            memory.override_reason,
+            memory.override_until,
             for_s=memory.override_for_s,
+            until_at=_bounded(until_at(memory.override_until), memory.override_for_s, now),
+            now=now,
         )
 
 
@@ -79,13 +77,31 @@ def _bounded(ends_at: float, for_s: float | None, now: float) -> float:
 def _begin(
     site: Site, name: str, event: PauseRequested | OverrideRequested, now: float
 ) -> Suspension:
-    until_at = now + event.for_s
     site.tell(f"{name}.began", by=event.by, reason=event.reason, until=event.expires_at.isoformat())
-    return Suspension(
-        by=event.by,
-        reason=event.reason,
-        until_at=until_at,
-        expires_at=event.expires_at,
-        announce_at=sitewatch.announce_at(now, until_at),
+    return _suspension(
+        event.by,
+        event.reason,
+        event.expires_at,
         for_s=event.for_s,
+        until_at=now + event.for_s,
+        now=now,
+    )
+
+
+def _suspension(
+    by: str,
+    reason: str,
+    expires_at: datetime,
+    *,
+    for_s: float | None,
+    until_at: float,
+    now: float,
+) -> Suspension:
+    return Suspension(
+        by=by,
+        reason=reason,
+        until_at=until_at,
+        expires_at=expires_at,
+        announce_at=sitewatch.announce_at(now, until_at),
+        for_s=for_s,
     )
