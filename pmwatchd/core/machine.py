@@ -223,8 +223,7 @@ class Machine:
             case watching.NonResponsive():
                 return Standing.SILENT
             case watching.Connecting(failures=failures):
-                # nobody has listened to it since its grace began anew
-                return Standing.SILENT if failures else Standing.NOT
+                return Standing.SILENT if failures else Standing.ANSWERING
             case _:
                 return Standing.NOT
 

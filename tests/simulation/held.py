@@ -34,6 +34,7 @@ from pmwatchd.core.orders import (
     Order,
     ProbeHost,
     Record,
+    RunAgent,
     SaveHost,
     SaveOperation,
 )
@@ -97,6 +98,7 @@ class Held:
         self._fenced: dict[str, set[str]] = {}
         self._softly_at: dict[str, float] = {}
         self._looked_at: dict[str, float] = {}
+        self._looking: set[str] = set()
 
     def begun(self, rules: Rules, remembered: Remembered, wall_s: Callable[..., float]) -> None:
         """A daemon has started: what was only told to the one before is gone."""
@@ -237,6 +239,9 @@ class Held:
                     self._save(order)
                 case ProbeHost():
                     self._looked_at[order.operation] = self._world.now
+                    self._looking.add(order.operation)
+                case RunAgent():
+                    self._looking.discard(order.operation)
                 case AskWitness() | CheckAlive():
                     who = order.witness.name if isinstance(order, AskWitness) else CHECK
                     if order.host.name in self._suspects:  # else it keeps its old definition
@@ -353,6 +358,7 @@ class Held:
             and one.closed_at is None
             and not (one.proven_off or one.restoring)
             and one.taken_up_at >= self._started_at
+            and not (one.id in self._looking and one.opened_at < self._started_at)
         ]
         if len(fencing) >= safety.max_concurrent:
             yield f"{fencing} are being fenced, of {safety.max_concurrent}"
