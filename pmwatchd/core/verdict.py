@@ -31,7 +31,8 @@ _REASONS = (
             r"(user ?name|user\b|password|passphrase|credentials|login)"
             r"|(password|login|user ?name|credentials) (is |are )?(incorrect|invalid)"
             r"|(login|logon) (failed|denied)|permission denied|access denied"
-            r"|unauthori[sz]ed|\b401\b|insufficient privilege|does not have the correct privileges"
+            r"|unauthori[sz]ed|(?<![\w./-])401(?![\w/-])"  # a number of its own, in no path
+            r"|insufficient privilege|does not have the correct privileges"
             r"|rakp 2 (hmac|message) (is invalid|indicates an error)"
             r"|incorrect (access key|region\.? or secret)",
             re.IGNORECASE,

@@ -96,6 +96,8 @@ def test_an_exit_status_is_classified(
         ("Invalid username", AgentResult.AUTH_ERROR),
         ("Permission denied (publickey,password).", AgentResult.AUTH_ERROR),
         ("Failed: Unauthorized: 401", AgentResult.AUTH_ERROR),
+        ("HTTP error 401.", AgentResult.AUTH_ERROR),
+        ("/srv/site-401/fence_x: 4: exec: no-such-python: not found", AgentResult.ERROR),
         ("RAKP 2 HMAC is invalid", AgentResult.AUTH_ERROR),
         (
             "Failed: The user does not have the correct privileges to do the requested action.",
