@@ -172,7 +172,8 @@ class _Total:
 
     def words(self) -> str:
         """Return everything, for people."""
-        pace = f"{self.took_s:.1f} s ({self.seeds / self.took_s:.1f} seeds/s)"
+        per_s = self.seeds / self.took_s if self.seeds else 0.0
+        pace = f"{self.took_s:.1f} s ({per_s:.1f} seeds/s)"
         first = (
             f"{self.seeds} seeds, {self.host_s / 3600:.0f} simulated host-hours, "
             f"{self.lives} daemons started, {pace}"
