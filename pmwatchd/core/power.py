@@ -72,11 +72,15 @@ def was_on(operation: Operation) -> bool:
 
 def missing(operation: Operation) -> frozenset[str]:
     """Return the agents that should be on and are not proven so."""
-    failed = {name for name, power in operation.tried_on if power is not PowerStatus.ON}
-    if operation.to_restore:
-        return operation.to_restore & failed
+    ended = dict(operation.tried_on)
+    failed = {name for name, power in ended.items() if power is not PowerStatus.ON}
     working = [g for g in operation.host.groups if any(a.name in operation.on for a in g)]
-    return frozenset(agent.name for group in working for agent in group) & failed
+    wanted = operation.to_restore | {agent.name for group in working for agent in group}
+    chassis = _names(operation, Switches.CHASSIS)
+    if not operation.on & chassis:  # one that cannot be read was left to the feeds
+        silent = {name for name in chassis if ended.get(name) is PowerStatus.UNKNOWN}
+        wanted -= silent - operation.to_restore
+    return wanted & failed
 
 
 def only_asks(operation: Operation) -> bool:

@@ -16,7 +16,7 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.model import Action, AgentResult, FenceAction, Grace, PowerStatus, Switches
 from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
-from tests.core.scene import FENCING, RULES, Scene, agent, dead, host, hung
+from tests.core.scene import FENCING, RULES, Scene, agent, dead, host, hung, ruled
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
 FEED = Switches.FEED
@@ -398,6 +398,19 @@ def test_a_persons_on_counts_the_group_that_works_and_not_the_one_that_does_not(
     scene.until("fence.closed")
 
     assert scene.outcomes() == ["done"]
+
+
+def test_a_supply_that_was_found_off_and_fails_to_go_on_is_missing_and_accuses_no_wires() -> None:
+    scene = Scene(host("node7", agent("a"), agent("b")), rules=ruled(inspect_every_s=60.0))
+    scene.run(10)
+    scene.switches["node7", "b"].power = OFF
+    scene.switches["node7", "b"].stuck = {FenceAction.ON}
+    scene.kill()
+    scene.until("fence.closed")
+    assert scene.outcomes() == ["degraded"]
+    scene.run(300)
+
+    assert scene.alerts() == {"degraded_power"}
 
 
 def test_a_persons_reading_that_still_finds_it_off_changes_nothing() -> None:
