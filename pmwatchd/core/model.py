@@ -299,8 +299,14 @@ class FenceAgent:
 
     @property
     def outlet(self) -> str:
-        """What it switches, whatever it is called: device and plug."""
-        return f"{self.device}/{self.plug or ''}"
+        """
+        What it switches, whatever it is called: device and plug.
+
+        As the inventory has them: it is journalled, and the metadata that tells a
+        default port may not be there at the next start.
+        """
+        address = self.address.lower().rstrip(".")
+        return f"{address}:{self.ipport or ''}/{self.plug or ''}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -420,6 +426,11 @@ class Host:
         """Return its agents that switch these outlets."""
         agents = self.power_management.agents
         return frozenset(agent.name for agent in agents if agent.outlet in outlets)
+
+    def devices(self, outlets: Collection[str]) -> frozenset[str]:
+        """Return the devices behind these outlets, as its agents name them."""
+        agents = self.power_management.agents
+        return frozenset(agent.device for agent in agents if agent.outlet in outlets)
 
     @property
     def groups(self) -> tuple[tuple[FenceAgent, ...], ...]:

@@ -10,6 +10,7 @@ and finds its agents by what they switch, whatever they are called by then.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from pmwatchd.core import stage as stages
 from pmwatchd.core.model import FenceAction, Host, Outcome
@@ -43,6 +44,7 @@ def document(operation: Operation) -> dict[str, object]:
             member.agent.name: {
                 "action": str(action),
                 "device": member.agent.device,
+                "outlet": member.agent.outlet,
                 "over_s": member.over_s,
             }
             for member, action in running
@@ -93,7 +95,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         phase=Phase.BLOCKED,
         turn=_number(step.get("turn")),
         group=_number(step.get("group")),
-        until_at=now + max((for_s for _, for_s in outstanding(saved)), default=0.0),
+        until_at=now + max((one.over_s for one in outstanding(saved)), default=0.0),
         switched=host.named(_words(step.get("switched"))),
         owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
@@ -119,10 +121,29 @@ def needs_agents(saved: SaveOperation) -> bool:
     return not saved.document.get("word_only")
 
 
-def outstanding(saved: SaveOperation) -> list[tuple[str, float]]:
-    """Return the devices at which executions may still be running, and for how long at most."""
+@dataclass(frozen=True, slots=True)
+class Running:
+    """
+    An execution of a former start that may still run.
+
+    Attributes:
+        device: Where, as it was called then.
+        outlet: What it switches; an agent of now may call that device otherwise.
+        over_s: So long after a start it is certainly over.
+    """
+
+    device: str
+    outlet: str
+    over_s: float
+
+
+def outstanding(saved: SaveOperation) -> list[Running]:
+    """Return the executions that may still be running."""
     running = map(_mapping, _mapping(saved.document.get("outstanding")).values())
-    return [(str(one.get("device", "")), _seconds(one.get("over_s"))) for one in running]
+    return [
+        Running(str(one.get("device", "")), str(one.get("outlet", "")), _seconds(one.get("over_s")))
+        for one in running
+    ]
 
 
 def _seconds(value: object) -> float:

@@ -123,8 +123,11 @@ class Roster:
             for_s = event.rules.fencing.over_s(FenceAction.STATUS)  # readings are not journalled
             self._site.orders.append(HoldDevice(device=device, for_s=for_s))
         for name in sorted(self.orphans):
-            for device, for_s in resume.outstanding(self.orphans[name]):
-                self._site.orders.append(HoldDevice(device=device, for_s=for_s))
+            host = event.hosts.get(name)
+            for one in resume.outstanding(self.orphans[name]):
+                now_called = host.devices({one.outlet}) if host else frozenset()
+                for device in sorted({one.device, *now_called}):
+                    self._site.orders.append(HoldDevice(device=device, for_s=one.over_s))
 
     def _adopt_orphans(self, now: float) -> None:
         """Continue operations of a former start, as soon as their hosts can be fenced."""

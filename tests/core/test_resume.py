@@ -448,6 +448,22 @@ def test_restoring_goes_on_with_agents_of_another_name() -> None:
     assert scene.switches["node7", "left"].power is PowerStatus.ON
 
 
+def test_restoring_goes_on_without_the_metadata_that_told_the_port_of_an_agent() -> None:
+    before = dying(agent("a", default_ipport=623), agent("b", default_ipport=623))
+    before.boots = False
+    before.switches["node7", "b"].stuck = {FenceAction.OFF}
+    before.switches["node7", "b"].took_s = 3.0
+    before.until("fence.intended")
+    before.run(2)
+    scene = Scene(host("node7", agent("a"), agent("b")), after=before, at=before.now + 1.0)
+    scene.boots = False
+    holds = {(o.device, o.for_s) for o in scene.orders if isinstance(o, HoldDevice)}
+    assert ("b.mgmt:", FENCING.over_s(FenceAction.OFF)) in holds
+    scene.until("fence.closed")
+
+    assert scene.switches["node7", "a"].power is PowerStatus.ON
+
+
 def test_a_partial_off_is_told_again_after_a_restart() -> None:
     before = dying(agent("a"), agent("b"))
     before.switches["node7", "a"].stuck = {FenceAction.ON}
