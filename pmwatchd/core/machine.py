@@ -108,6 +108,7 @@ class Machine:
     Attributes:
         last_answer_at: When it last answered, as far as the core was told.
         seen: It has answered since this start.
+        unanswered: Its last heartbeat was, whatever was forgiven since.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
         missing: Outlets that were switched off and not proven on again.
@@ -131,6 +132,7 @@ class Machine:
     host: Host
     watch: Watch
     seen: bool = False
+    unanswered: bool = False
     last_answer_at: float | None = None
     fingerprint: str | None = None
     operation: Operation | None = None
@@ -207,7 +209,7 @@ class Machine:
         """Silent, within its grace period or beyond it, and meant to answer."""
         if self.gone or self.left_off or self.maintenance is not None:
             return False
-        connecting = isinstance(self.watch, watching.Connecting) and self.watch.failures > 0
+        connecting = isinstance(self.watch, watching.Connecting) and self.unanswered
         return self.silent or connecting
 
     @property
@@ -222,8 +224,8 @@ class Machine:
                 return Standing.ANSWERING
             case watching.NonResponsive():
                 return Standing.SILENT
-            case watching.Connecting(failures=failures):
-                return Standing.SILENT if failures else Standing.ANSWERING
+            case watching.Connecting():
+                return Standing.SILENT if self.unanswered else Standing.ANSWERING
             case _:
                 return Standing.NOT
 

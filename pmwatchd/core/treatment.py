@@ -44,6 +44,8 @@ JUDGE_EVERY_S = 1.0
 
 def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
     """Take in a sign of life, or of silence."""
+    if not isinstance(sign, ObserverPaused):
+        machine.unanswered = isinstance(sign, Silent)
     if isinstance(sign, Silent) and _boots_unheard(site, machine):
         return
     if isinstance(sign, Answered):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
+from pmwatchd.core.events import MaintenanceEndRequested, MaintenanceRequested
 from pmwatchd.core.model import Host
 from pmwatchd.core.rules import Burst, DomainRule, StormRules
 from pmwatchd.core.storm import Census, Domain, Standing
-from tests.core.scene import host
+from tests.core.scene import Scene, fleet, host, ruled
 
 FLEET = Domain("fleet")
 BLUE = Domain("cluster", "blue")
@@ -126,6 +129,47 @@ def test_nobody_is_looked_at_where_all_answer_again() -> None:
     counts.storms(QUIET, 100.0)
 
     assert not counts.troubled
+
+
+def _keep(name: str, request: int) -> MaintenanceRequested:
+    return MaintenanceRequested(request=request, host=name, by="ann", reason="disk")
+
+
+def _end(name: str, request: int) -> MaintenanceEndRequested:
+    return MaintenanceEndRequested(request=request, host=name, by="ann")
+
+
+def test_a_silent_host_does_not_count_as_answering_because_its_maintenance_has_ended() -> None:
+    scene = Scene(*fleet(6), rules=ruled(storm=StormRules(cooldown_s=0.0), witnesses=0))
+    scene.run(10)
+    for name in ("n3", "n4", "n5"):
+        scene.ask(partial(_keep, name))
+    for number in range(1, 6):
+        scene.kill(f"n{number}")
+    scene.run(60)
+    assert scene.holds("n1") == ["storm"]
+    for name in ("n3", "n4", "n5"):
+        scene.ask(partial(_end, name))
+    scene.run(120)
+
+    assert scene.commands("n1") == []
+
+
+def test_a_host_that_was_silent_through_its_boot_does_not_count_as_answering_after_it() -> None:
+    storm = StormRules(cooldown_s=0.0)
+    slow = [replace(one, boot_timeout_s=60.0) for one in fleet(4)]
+    scene = Scene(*slow, rules=ruled(storm=storm, witnesses=0))
+    scene.run(10)
+    scene.boots = False
+    scene.kill("n0")
+    scene.until("fence.on_proven")
+    scene.kill("n1")
+    scene.kill("n2")
+    scene.run(40)
+    assert scene.holds("n1") == ["storm"]
+    scene.run(60)
+
+    assert scene.commands("n1") == []
 
 
 def test_who_does_not_count_is_in_neither_part_of_the_fraction() -> None:

@@ -175,7 +175,7 @@ class Held:
                 saved = self.saved.get(name, SaveHost(host=name))
                 known = self._suspects[name] = Suspect(host, saved)
             if known.host.fingerprint != host.fingerprint:
-                known.unknown, known.up_since = True, None
+                known.up_since = None
             known.host = host
             known.grace_s = min(known.grace_s, host.grace.period_s + host.extra_grace_s)
 
@@ -186,10 +186,6 @@ class Held:
             case WitnessSaid(host=host) if host in self._suspects:
                 suspect = self._suspects[host]
                 suspect.said(event.question, event.witness, event.opinion, now)
-            case ObserverPaused():
-                for suspect in self._suspects.values():
-                    if event.for_s > 2 * suspect.host.heartbeat.interval_s:
-                        suspect.silent = False
             case _:
                 pass
 
@@ -199,10 +195,12 @@ class Held:
 
     def _silent(self, host: str) -> None:
         suspect = self._suspects.get(host)
-        if suspect is None or suspect.saved.booting:
+        if suspect is None:
             return
-        self._forget_loop(suspect)
-        suspect.silent, suspect.up_since = True, None
+        suspect.silent = True
+        if not suspect.saved.booting:
+            self._forget_loop(suspect)
+            suspect.up_since = None
 
     def _forget_loop(self, suspect: Suspect) -> None:
         """Up for an unbroken window: what happened before does not count."""
@@ -252,7 +250,6 @@ class Held:
                 case Record(event="maintenance.ended", host=str(name)):
                     if name in self._suspects:
                         self._suspects[name].pardoned_at = self._world.now
-                        self._suspects[name].silent = False
                 case Record(event="fence.off_proven", operation=str(name)):
                     track = self._tracks[name]
                     track.vouched = "vouched_by" in order.fields

@@ -40,8 +40,8 @@ class Suspect:
 
     Attributes:
         saved: What the journal was last given of it.
-        unknown: It has not answered at its present address with its present probes.
         grace_s: The shortest grace that it was given.
+        silent: Its last heartbeat was unanswered.
         up_since: It answers without a break since then.
         pardoned_at: When a maintenance of it last ended.
         told_at: When somebody last answered a question about it.
@@ -51,7 +51,6 @@ class Suspect:
 
     host: Host
     saved: SaveHost
-    unknown: bool = False
     grace_s: float = math.inf
     silent: bool = False
     up_since: float | None = None
@@ -67,8 +66,6 @@ class Suspect:
     @property
     def counts(self) -> bool:
         """Whether it is in the fractions of a storm, as far as it alone decides that."""
-        if self.unknown:
-            return False
         saved, host = self.saved, self.host
         if self._weighed is None or self._weighed[0] is not saved or self._weighed[1] is not host:
             out = saved.maintenance or saved.parked or saved.left_off or saved.booting
@@ -80,15 +77,13 @@ class Suspect:
         """It was heard: what was said of its silence is nothing any more."""
         if self.silent or self.up_since is None:
             self.up_since = now
-        self.silent, self.unknown, self.dump = False, False, None
+        self.silent, self.dump = False, None
         self.alive.clear()
 
     def saves(self, memory: SaveHost) -> None:
         """The core has something to be journalled of it."""
-        if self.saved.booting and not memory.booting:
-            self.silent = False
         if memory.booting:
-            self.up_since, self.unknown = None, False
+            self.up_since = None
         self.saved = memory
 
     def asked(self, question: int, who: str, now: float) -> None:
