@@ -283,7 +283,7 @@ class Engine:
         if isinstance(result, Accepted) and result.operation in committed.unopened:
             reason = "the journal is not writable, so no new operation is begun"
             result = Refused(type="journal-unwritable", reason=reason)
-        elif isinstance(result, Accepted) and result.operation is None and committed.failed:
+        elif isinstance(result, Accepted) and not result.joined and committed.failed:
             reason = "the journal is not writable: it holds now, and a restart would forget it"
             result = Refused(type="journal-unwritable", reason=reason)
         waiting.set_result(result)

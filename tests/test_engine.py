@@ -10,15 +10,18 @@ from datetime import UTC, datetime
 
 from pmwatchd.core.events import (
     Answered,
+    CancelRequested,
     HeartbeatsHeard,
     InventoryLoaded,
     MaintenanceEndRequested,
+    PowerRequested,
     Silent,
 )
 from pmwatchd.core.fleet import Fleet
-from pmwatchd.core.model import Host, Liveness
-from pmwatchd.core.orders import Record, Told
+from pmwatchd.core.model import Action, Host, Liveness
+from pmwatchd.core.orders import Accepted, Record, Refused, Told
 from pmwatchd.engine import Engine
+from pmwatchd.errors import JournalUnwritableError
 from pmwatchd.ports import Entry, Row
 from tests.core.scene import RULES, agent, host
 
@@ -139,3 +142,43 @@ async def test_an_answer_is_heard_before_what_came_before_it() -> None:
         engine.put(answered(NODE7))
 
     assert story.events[-2:] == ["watch.answered", "proxy.closed"]
+
+
+@dataclass
+class FullBook(SlowBook):
+    """A journal that takes nothing from now on, once it is full."""
+
+    full: bool = False
+
+    async def commit(self, _entries: Sequence[Entry]) -> None:
+        if self.full:
+            raise JournalUnwritableError("the disk is full")
+
+
+async def test_a_word_about_an_operation_that_cannot_be_kept_is_refused_though_it_holds() -> None:
+    book = FullBook()
+    engine = Engine(
+        fleet=Fleet(epoch=1, now=1000.0, wall=StillClock().wall()),
+        journal=book,
+        carry_out=lambda _act: None,
+        tellers=(),
+        clock=StillClock(),
+    )
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(engine.run())
+        engine.put(loaded(NODE7))
+
+        def on(number: int) -> PowerRequested:
+            return PowerRequested(request=number, host="node7", action=Action.ON, by="ann")
+
+        first = await engine.ask(on)
+        book.full = True
+        joined = await engine.ask(on)
+        cancelled = await engine.ask(lambda n: CancelRequested(request=n, host="node7", by="ann"))
+        running.cancel()
+
+    assert isinstance(first, Accepted)
+    assert joined == Accepted(operation=first.operation, joined=True)
+    assert isinstance(cancelled, Refused)
+    assert cancelled.type == "journal-unwritable"
+    assert "it holds now" in cancelled.reason

@@ -74,7 +74,10 @@ def confirm_off(host: str, *, reason: str, yes: bool, as_json: bool) -> int:
     if as_json:
         document(accepted)
     else:
-        click.echo(f"{host}: counts as off on your word, operation {accepted['operation']}")
+        click.echo(
+            f"{host}: your word is kept, operation {accepted['operation']}; it counts as soon as "
+            "no command is on its way, unless the host answers or an agent reads on before that"
+        )
     return DONE
 
 

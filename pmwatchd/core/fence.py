@@ -25,7 +25,7 @@ from dataclasses import replace
 from pmwatchd.core import fence_end, fence_off, fence_on, tell
 from pmwatchd.core import stage as stages
 from pmwatchd.core.events import AgentReplied, DeadlineReached
-from pmwatchd.core.model import Action, Outcome, ProbeResult
+from pmwatchd.core.model import Outcome, ProbeResult
 from pmwatchd.core.operation import (
     Cancelled,
     Contradicted,
@@ -98,6 +98,8 @@ def step(operation: Operation, event: FenceEvent, fencing: Fencing, now: float) 
                 answer = Doubted(heard.doubt, ProbeResult.ALIVE)
                 return _doubted(heard, answer, fencing, now)
             return fence_on.recovered(heard, fencing, now)
+        case Cancelled() if operation.phase is Phase.BLOCKED and operation.brings_back:
+            return Move(replace(operation, cancelled=event))
         case Cancelled() if operation.phase in (Phase.ON, Phase.RESTING):
             return fence_end.cancelled(replace(operation, cancelled=event), now)
         case _:
@@ -137,11 +139,14 @@ def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float)
 
 def _begin(operation: Operation, fencing: Fencing, now: float) -> Move:
     """Enter the phase that the journal's last step leads to."""
-    bring_back = operation.proven_off_at is not None or operation.restoring is not None
-    if operation.vouched is not None and not bring_back:
-        return fence_off.take_word(operation, operation.vouched, fencing, now)
-    if operation.action is Action.ON or bring_back:
+    if operation.cancelled is not None:
+        return fence_end.cancelled(operation, now)
+    if operation.brings_back:
         return fence_on.begin_next(replace(operation, phase=Phase.ON), fencing, now)
+    if operation.vouched is not None and operation.resumed:  # nobody has listened since
+        return fence_off.look(replace(operation, looking_since_at=now), now)
+    if operation.vouched is not None:
+        return fence_off.take_word(operation, operation.vouched, fencing, now)
     group = min(operation.group, len(operation.host.groups) - 1)
     return fence_off.begin(operation, group, fencing, now)
 

@@ -70,8 +70,13 @@ def go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
 
 
 def _before_off(operation: Operation, fencing: Fencing, now: float) -> Move:
-    """Make the last look before every ``off``; a person's command needs none."""
-    if operation.cause is Cause.AUTOMATIC:
+    """
+    Make the last look before every ``off``; a person's command needs none.
+
+    Except after a restart: what was to be restarted and answers has been, or need not be.
+    """
+    over = operation.resumed and operation.action is Action.RESTART and operation.sent_off
+    if operation.cause is Cause.AUTOMATIC or over:
         return look(replace(operation, looking_since_at=now), now)
     return _cleared(operation, fencing, now)
 
@@ -101,6 +106,11 @@ def looked(operation: Operation, event: Looked, fencing: Fencing, now: float) ->
     """
     if event.result is ProbeResult.ALIVE:
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
+    patient = now < operation.looking_since_at + LOOK_PATIENCE_S
+    if operation.vouched is not None:  # nothing but an answer stands against a word
+        if event.result is ProbeResult.LOCAL_FAULT and patient:
+            return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
+        return take_word(operation, operation.vouched, fencing, now)
     if event.held and (event.lasting or not operation.resumed):
         return _give_up(operation, Outcome.CANCELLED, "; ".join(event.held), fencing, now)
     blind = event.result is ProbeResult.LOCAL_FAULT
@@ -108,7 +118,7 @@ def looked(operation: Operation, event: Looked, fencing: Fencing, now: float) ->
         waiting = replace(operation, until_at=now + LOOK_AGAIN_S, looking_since_at=now)
         return Move(waiting)
     ours = blind or event.unsure
-    if ours and now >= operation.looking_since_at + LOOK_PATIENCE_S:
+    if ours and not patient:
         reason = "no heartbeat can be sent: a fault of our own"
         return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)
     if ours:

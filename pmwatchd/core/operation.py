@@ -167,6 +167,12 @@ class Operation:
         return self.switched | {m.agent.name for m in self.stage.members if m.sent}
 
     @property
+    def brings_back(self) -> bool:
+        """Whether no ``off`` follows any more: all that is left is to switch on."""
+        past_off = self.proven_off_at is not None or self.restoring is not None
+        return past_off or self.action is Action.ON
+
+    @property
     def on(self) -> frozenset[str]:
         """Agents that were proven on."""
         return frozenset(name for name, power in self.tried_on if power is PowerStatus.ON)

@@ -30,7 +30,7 @@ from pmwatchd.core.model import (
     PowerStatus,
     ProbeResult,
 )
-from pmwatchd.core.operation import Cancelled, Phase, Vouched
+from pmwatchd.core.operation import Cancelled, Vouched
 from pmwatchd.core.orders import (
     Accepted,
     Answer,
@@ -101,7 +101,7 @@ def cancel(site: Site, machine: Machine, event: CancelRequested, now: float) -> 
     """End a backoff or the pursuit of *on*; an off under way cannot be taken back."""
     running = machine.operation
     if running is not None:
-        if running.phase not in (Phase.ON, Phase.RESTING):
+        if not running.brings_back:
             return Answer(event.request, _busy(machine, running.id))
         operate.fence_step(site, machine, Cancelled(event.by, event.reason), now)
         return Answer(event.request, Accepted(operation=running.id))
@@ -270,7 +270,7 @@ def _vouch(
             vouched=vouched,
         )
         return Accepted(operation=operation)
-    if running.phase not in (Phase.BLOCKED, Phase.OFF, Phase.LOOK):
+    if running.brings_back:
         return _busy(machine, running.id)
     operate.fence_step(site, machine, vouched, now)
     return Accepted(operation=running.id)

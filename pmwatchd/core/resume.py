@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pmwatchd.core import stage as stages
 from pmwatchd.core.model import FenceAction, Host, Outcome
-from pmwatchd.core.operation import Operation, Phase, Vouched
+from pmwatchd.core.operation import Cancelled, Operation, Phase, Vouched
 from pmwatchd.core.orders import SaveOperation
 
 
@@ -53,6 +53,7 @@ def document(operation: Operation) -> dict[str, object]:
         "owed": sorted(outlets(operation.owed)),
         "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
         "word_only": operation.word_only,
+        "cancelled": [end.by, end.reason] if (end := operation.cancelled) else None,
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
         "restoring": operation.restoring,
@@ -82,7 +83,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
     counted from this start; all of the operation waits for that.
     """
     step = saved.document
-    vouched = step.get("vouched")
+    vouched, cancelled = step.get("vouched"), step.get("cancelled")
     restoring = step.get("restoring")
     return Operation(
         id=saved.id,
@@ -100,6 +101,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
         word_only=bool(step.get("word_only")),
+        cancelled=Cancelled(*map(str, cancelled)) if isinstance(cancelled, list) else None,
         proven_off_at=now if step.get("proven_off") else None,
         proven_on_at=now if step.get("proven_on") else None,
         restoring=None if restoring is None else Outcome(str(restoring)),

@@ -32,11 +32,13 @@ from pmwatchd.core.events import (
 )
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, HoldName, Host, ProbeResult
-from pmwatchd.core.operation import Doubted, Looked, Phase, Recovered
+from pmwatchd.core.model import Alert, Cause, HoldName, Host, ProbeResult
+from pmwatchd.core.operation import Doubted, Looked, Operation, Phase, Recovered
 from pmwatchd.core.site import Site
 
 Sign = Answered | Silent | ObserverPaused
+
+_LOOK = HoldName.LAST_LOOK
 
 JUDGE_EVERY_S = 1.0
 """A host that stays silent is judged again at least so often."""
@@ -80,7 +82,7 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     if event.turn == operation.doubt:
         operate.fence_step(site, machine, Doubted(event.turn, event.result), now)
     elif operation.phase is Phase.LOOK and event.turn == operation.turn:
-        _looked(site, machine, event, operation.looked_at, now)
+        _looked(site, machine, operation, event, now)
 
 
 def overheard(
@@ -97,25 +99,46 @@ def overheard(
         sensed(site, machine, Answered(machine.name, alive_at, weak=None), now)
 
 
-def _looked(site: Site, machine: Machine, event: HostProbed, looked_at: float, now: float) -> None:
+def _looked(
+    site: Site, machine: Machine, operation: Operation, event: HostProbed, now: float
+) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
+    if operation.cause is Cause.PERSON or operation.vouched is not None:
+        verdicts, unsure = _against_a_word(machine), False
+    else:
+        verdicts, unsure = _against_fencing(site, machine, operation.looked_at, now)
+    judgement.show(site, machine, verdicts, now)
+    lasting = any(verdict.until_at is None for verdict in verdicts if verdict.name is not _LOOK)
+    lasting = lasting or (bool(verdicts) and isinstance(machine.watch, watching.Unknown))
+    held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
+    looked = Looked(event.turn, event.result, held, lasting, unsure)
+    operate.fence_step(site, machine, looked, now)
+
+
+def _against_a_word(machine: Machine) -> tuple[Verdict, ...]:
+    """Return what stops a person's ``off``: no hold, but a host that may yet answer."""
+    may_answer = not machine.silent and not isinstance(machine.watch, watching.Unknown)
+    return (_not_silent(machine),) if may_answer else ()
+
+
+def _against_fencing(
+    site: Site, machine: Machine, looked_at: float, now: float
+) -> tuple[tuple[Verdict, ...], bool]:
+    """Return everything that stops an automatic ``off``, and whether others are still asked."""
     sitewatch.judge_storms(site, now)  # who fell silent in this pass counts already
     verdicts = judgement.passive(site, machine, now) + consult.verdicts(site, machine, now)
     if not machine.host.automatic:
         verdicts = (*verdicts, judgement.SHADOWED)
     verdicts = (*verdicts, *judgement.crowded(site, machine, now))
-    lasting = any(verdict.until_at is None for verdict in verdicts)
     if not machine.silent:
-        reason = f"the host is {watching.liveness(machine.watch)}"
-        verdicts = (*verdicts, Verdict(HoldName.LAST_LOOK, reason))
-        lasting = lasting or isinstance(machine.watch, watching.Unknown)
-    judgement.show(site, machine, verdicts, now)
-    held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
+        verdicts = (*verdicts, _not_silent(machine))
     if consult.unsure(machine, looked_at):
         consult.ask(site, machine, now)
-    unsure = consult.unsure(machine, looked_at)
-    looked = Looked(event.turn, event.result, held, lasting, unsure)
-    operate.fence_step(site, machine, looked, now)
+    return verdicts, consult.unsure(machine, looked_at)
+
+
+def _not_silent(machine: Machine) -> Verdict:
+    return Verdict(_LOOK, f"the host is {watching.liveness(machine.watch)}")
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:

@@ -365,6 +365,41 @@ def test_cancel_waits_for_a_command_that_is_on_its_way() -> None:
     assert scene.outcomes() == ["cancelled"]
 
 
+def killed(scene: Scene) -> Scene:
+    """The daemon is killed now, and starts again at once."""
+    return Scene(*scene.hosts.values(), after=scene, at=scene.now)
+
+
+def test_a_cancel_that_waits_for_a_command_is_remembered_by_a_restart() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].took_s = 2.0
+    power(scene, Action.RESTART)
+    scene.until("fence.off_proven")
+    assert cancel(scene) == Accepted(operation="op_1_1")
+    later = killed(scene)
+    commands = later.commands()
+    later.run(300)
+
+    assert later.outcomes() == ["cancelled"]
+    assert later.commands() == commands
+    assert later.status() == "maintenance"
+    assert later.alerts() == {"left_off"}
+
+
+def test_the_pursuit_of_on_can_be_cancelled_while_it_waits_for_what_a_former_start_left() -> None:
+    scene = up()
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    power(scene, Action.RESTART)
+    scene.until("fence.off_proven")
+    later = killed(scene)
+    assert cancel(later) == Accepted(operation="op_1_1")
+    assert later.outcomes() == []
+    later.run(300)
+
+    assert later.outcomes() == ["cancelled"]
+    assert later.alerts() == {"left_off"}
+
+
 def test_a_cancel_that_waits_for_one_command_has_nothing_to_do_until_it_is_over() -> None:
     scene = up(agent("a"), agent("b"))
     scene.switches["node7", "a"].stuck = {FenceAction.ON}
@@ -573,6 +608,21 @@ def test_a_persons_word_comes_too_late_for_an_off_that_is_over() -> None:
     scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
     scene.until("fence.on_failed")
     refused = vouch(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "host-busy"
+
+
+def test_a_persons_word_comes_too_late_for_a_continued_operation_that_is_past_its_off() -> None:
+    scene = up(agent("a"), agent("b"))
+    scene.switches["node7", "b"].stuck = {FenceAction.OFF}
+    scene.kill()
+    scene.boots = False
+    scene.until("fence.restoring")
+    later = killed(scene)
+    for name in "ab":
+        later.switches["node7", name].unreadable = AgentResult.UNREACHABLE
+    refused = vouch(later)
 
     assert isinstance(refused, Refused)
     assert refused.type == "host-busy"

@@ -522,6 +522,38 @@ def test_a_persons_word_is_void_when_the_host_answers_before_it_takes_effect() -
     assert "fence.off_proven" not in scene.events()
 
 
+def word_given() -> Scene:
+    """A person has vouched for a host without agents; the word has not taken effect yet."""
+    before = Scene(host("node7"))
+    before.run(10)
+    before.kill()
+    before.run(60)
+    before.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    before.until("fence.opened")
+    return before
+
+
+def test_a_persons_word_is_void_when_the_host_answers_the_first_heartbeat_after_a_restart() -> None:
+    before = word_given()
+    before.alive["node7"] = True
+    scene = Scene(host("node7"), after=before, at=before.now + 1.0)
+    scene.run(10)
+
+    assert scene.outcomes() == ["recovered"]
+    assert "fence.off_proven" not in scene.events()
+    assert scene.status() == "up"
+
+
+def test_a_persons_word_does_not_wait_for_ever_for_a_heartbeat_that_cannot_be_sent() -> None:
+    before = word_given()
+    scene = Deaf(host("node7"), after=before, at=before.now + 1.0)
+    scene.run(25)
+    assert scene.outcomes() == []
+    scene.run(10)
+
+    assert scene.outcomes() == ["done"]
+
+
 def test_killed_while_the_second_supply_is_awaited_it_is_awaited_on() -> None:
     before = dying(agent("a"), agent("b"))
     before.switches["node7", "b"].late_s = 3.0
@@ -559,6 +591,47 @@ def test_a_persons_off_is_carried_to_its_end() -> None:
 
     assert scene.outcomes() == ["done"]
     assert scene.status() == "maintenance"
+
+
+def restarting(*, alive: bool, moved: bool = False) -> Scene:
+    """The daemon was killed when it had ordered the off of a person's restart."""
+    before = Scene(NODE)
+    before.run(10)
+    before.put(PowerRequested(request=1, host="node7", action=Action.RESTART, by="ann"))
+    before.until("fence.intended")
+    before.alive["node7"] = alive
+    before.boots = False
+    node = replace(NODE, address="10.0.9.9") if moved else NODE
+    return Scene(node, after=before, at=before.now + 60.0)
+
+
+def test_a_persons_restart_ends_after_a_crash_when_the_host_answers_by_then() -> None:
+    scene = restarting(alive=True)
+    scene.run(120)
+
+    assert scene.outcomes() == ["recovered"]
+    assert scene.commands() == ["off"]
+
+
+def test_a_persons_restart_goes_on_after_a_crash_when_the_host_is_silent_for_its_whole_grace() -> (
+    None
+):
+    scene = restarting(alive=False)
+    scene.put(MaintenanceRequested(request=2, host="node7", by="ann", reason="disk"))
+    scene.until("fence.intended")
+    silent_s = scene.now - (scene.told[0][0])
+    scene.run(60)
+
+    assert silent_s >= NODE.grace.period_s
+    assert scene.outcomes() == ["done"]
+    assert scene.commands() == ["off", "off", "on"]
+
+
+def test_a_persons_restart_of_a_host_that_became_unknown_waits_for_no_grace() -> None:
+    scene = restarting(alive=False, moved=True)
+    scene.until("fence.intended", limit_s=FENCING.over_s(FenceAction.OFF) + 2.0)
+
+    assert scene.commands() == ["off", "off"]
 
 
 def test_a_persons_on_is_carried_to_its_end() -> None:
