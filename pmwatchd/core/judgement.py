@@ -16,7 +16,7 @@ from pmwatchd.core.budget import Rank
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Action, Alert, Cause, HoldName
-from pmwatchd.core.operation import Phase
+from pmwatchd.core.operation import Cancelled, Operation, Phase
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import Hold
 
@@ -42,10 +42,10 @@ def judge(site: Site, machine: Machine, now: float) -> None:
     site.wanting.pop(machine.name, None)
     if operation is not None and operation.phase is Phase.LOOK:
         return  # what the last look found stays shown
-    automatic = operation is not None and operation.cause is Cause.AUTOMATIC
-    if not machine.silent or automatic or machine.gone:
+    treated = operation is not None and _treats(operation)
+    if not machine.silent or treated or machine.gone:
         show(site, machine, (), now)
-        if isinstance(machine.watch, watching.Connecting) and not automatic:
+        if isinstance(machine.watch, watching.Connecting) and not treated:
             consult.ask(site, machine, now)  # so that it is known when its grace ends
         return
     verdicts = passive(site, machine, now)
@@ -58,12 +58,18 @@ def judge(site: Site, machine: Machine, now: float) -> None:
     if verdicts:
         show(site, machine, verdicts, now)
         _tell_unfenced(site, machine, verdicts, now)
-    elif consult.unsure(machine, now) or soft.delays(machine, now):
+    elif consult.unsure(machine, now) or (operation is None and soft.delays(machine, now)):
         _keep(site, machine, now)
     elif machine.host.automatic:
         site.wanting[machine.name] = _rank(machine)
     else:
         _spare(site, machine, now)
+
+
+def _treats(operation: Operation) -> bool:
+    """Whether it is what has to be done about a silent host, or is ended for that by now."""
+    ends = operation.cancelled is not None
+    return operation.cause is Cause.AUTOMATIC and (ends or not operation.yields)
 
 
 def _keep(site: Site, machine: Machine, now: float) -> None:
@@ -163,6 +169,10 @@ def _rank(machine: Machine) -> Rank:
 def _begin(site: Site, machine: Machine, now: float) -> None:
     del site.wanting[machine.name]
     show(site, machine, (), now)
+    if machine.operation is not None:  # it only completes the power of this host
+        ended = Cancelled("pmwatchd", "the host is silent, and is fenced instead", to_fence=True)
+        operate.fence_step(site, machine, ended, now)
+        return
     operate.open_operation(
         site,
         machine,

@@ -112,6 +112,7 @@ class Machine:
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
         missing: Outlets that were switched off and not proven on again.
+        given_up: Those of them that a person wants pursued no more.
         doubtful: Outlets that were sent off in vain and may yet go off, late.
         doubt_until: How long that is thought possible.
         miswired: The wiring with which it answered after an off was proven; "": none.
@@ -142,6 +143,7 @@ class Machine:
     failures: int = 0
     left_off: bool = False
     missing: frozenset[str] = frozenset()
+    given_up: frozenset[str] = frozenset()
     doubtful: frozenset[str] = frozenset()
     doubt_until: float = 0.0
     miswired: str = ""
@@ -167,6 +169,16 @@ class Machine:
     def name(self) -> str:
         """Its name."""
         return self.host.name
+
+    def note_missing(self, outlets: frozenset[str]) -> None:
+        """Note what is missing now; what is not needs no giving up."""
+        self.missing = outlets
+        self.given_up &= outlets
+
+    @property
+    def pursued(self) -> frozenset[str]:
+        """Agents that are to be switched on again as soon as that is possible."""
+        return self.missing_agents - self.host.named(self.given_up)
 
     @property
     def missing_agents(self) -> frozenset[str]:
@@ -283,6 +295,7 @@ class Machine:
             left_off=self.left_off,
             # A restart has no time to lose with doubts: what may go off late is read on first.
             missing=tuple(sorted(self.missing | self.doubtful)),
+            given_up=tuple(sorted(self.given_up)),
             miswired=self.miswired,
             reads_off=tuple(sorted(self.wiring.off)),
             maintenance=keeper is not None,
@@ -360,6 +373,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         failures=memory.failures,
         left_off=memory.left_off,
         missing=frozenset(memory.missing),
+        given_up=frozenset(memory.given_up),
         miswired=memory.miswired,
         wiring=Wiring(off=host.outlets(host.named(memory.reads_off))),
         fenced=memory.fenced,

@@ -24,6 +24,7 @@ def open_operation(
     reason: str,
     now: float,
     vouched: Vouched | None = None,
+    yields: bool = False,
 ) -> str:
     """Open an operation and return its id."""
     operation = Operation(
@@ -38,6 +39,7 @@ def open_operation(
         owed=machine.missing_agents,
         vouched=vouched,
         word_only=vouched is not None,
+        yields=yields,
     )
     machine.operation = operation
     _move(site, machine, fence.open_(operation, site.rules.fencing, now), now)
@@ -75,7 +77,7 @@ def abandon(
 def _recall(machine: Machine, saved: SaveOperation, now: float) -> Operation:
     """Give a machine its operation back; what no agent of now switches stays in mind."""
     operation = machine.operation = resume.resume(saved, machine.host, now)
-    machine.missing |= resume.unknown(saved, machine.host)
+    machine.note_missing(machine.missing | resume.unknown(saved, machine.host))
     return operation
 
 
@@ -198,14 +200,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
                 machine.retry_at = now + pause_s
         case Outcome.CANCELLED if operation.blind:
             machine.retry_at = now + fencing.retry_min_s
-        case Outcome.CANCELLED if operation.cancelled is not None and _is_gone(machine, operation):
-            if _was_off(machine, operation):
-                machine.left_off = True
-                reason = "its switching on was cancelled"
-                upkeep.alert(site, machine, Alert.LEFT_OFF, reason, now)
-            word = operation.cancelled
-            reason = word.reason or "power cancel"
-            upkeep.keep_off(site, machine, by=word.by, reason=reason, now=now)
+        case Outcome.CANCELLED if operation.cancelled and not operation.cancelled.to_fence:
+            _given_up(site, machine, operation, operation.cancelled, now)
         case Outcome.DONE if operation.action is Action.OFF:
             machine.failures, machine.retry_at = 0, None
             upkeep.clear(site, machine, Alert.UNFENCED)
@@ -230,13 +226,28 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     host = operation.host
     working = power.missing(operation) if operation.outcome is Outcome.DEGRADED else frozenset()
     off = machine.missing | host.outlets(operation.switched | working)
-    machine.missing = off - host.outlets(operation.on)
+    machine.note_missing(off - host.outlets(operation.on))
+    machine.given_up -= host.outlets(operation.switched)
     # What was sent off in vain and is found on may yet go off late, whatever is done meanwhile.
     in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
     earlier = machine.doubtful if now < machine.doubt_until else frozenset()
     machine.doubtful = earlier | host.outlets(in_vain)
     if in_vain:
         machine.doubt_until = now + fencing.budget_s(FenceAction.OFF)
+
+
+def _given_up(
+    site: Site, machine: Machine, operation: Operation, word: Cancelled, now: float
+) -> None:
+    """Leave off what a person wants left off; a host that is down is kept so."""
+    machine.given_up = machine.missing
+    if not _is_gone(machine, operation):
+        return
+    if _was_off(machine, operation):
+        machine.left_off = True
+        upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
+    reason = word.reason or "power cancel"
+    upkeep.keep_off(site, machine, by=word.by, reason=reason, now=now)
 
 
 def _count_loop(site: Site, machine: Machine, now: float) -> None:
@@ -258,7 +269,8 @@ def _completes(operation: Operation) -> bool:
 def _was_off(machine: Machine, operation: Operation) -> bool:
     """Whether something of it was switched off and is not known to be on."""
     off = bool(machine.missing or operation.to_restore)
-    return off or operation.proven_off_at is not None
+    lost = operation.action is Action.ON and operation.cause is Cause.AUTOMATIC  # it read off twice
+    return off or lost or operation.proven_off_at is not None
 
 
 def _is_gone(machine: Machine, operation: Operation) -> bool:

@@ -73,10 +73,16 @@ class Recovered:
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """A person ends the pursuit of *on*."""
+    """
+    The pursuit of *on* is ended by a person.
+
+    Attributes:
+        to_fence: Or by ourselves: the host fell silent, and is fenced instead.
+    """
 
     by: str
     reason: str
+    to_fence: bool = False
 
 
 FenceEvent = (
@@ -115,6 +121,7 @@ class Operation:
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
         found_on: Agents that needed no command to be on.
+        yields: It completes the power of a host that has some, and is ended for its fencing.
         cancelled: A person's word; it takes effect when no command is on its way.
         blind: Given up because of a fault of our own.
         resumed: Continued after a restart; it waits where a new one would end.
@@ -154,6 +161,7 @@ class Operation:
     blind: bool = False
     resumed: bool = False
     inherited: Mapping[str, object] = field(default_factory=dict)
+    yields: bool = False
     cancelled: Cancelled | None = None
     answered_at: float | None = None
     outcome: Outcome | None = None

@@ -94,6 +94,7 @@ class SaveHost:
         left_off: A person ended the pursuit of *on*.
         missing: Outlets (:attr:`pmwatchd.core.model.FenceAgent.outlet`) that were switched
             off and not proven on again.
+        given_up: Those of them that a person wants pursued no more.
         miswired: The agents, as :attr:`~pmwatchd.core.model.Host.wiring` names them,
             after whose proven off the host answered; "" for none.
         reads_off: Outlets that read off, twice, while the host answered.
@@ -112,6 +113,7 @@ class SaveHost:
     failures: int = 0
     left_off: bool = False
     missing: tuple[str, ...] = ()
+    given_up: tuple[str, ...] = ()
     miswired: str = ""
     reads_off: tuple[str, ...] = ()
     maintenance: bool = False

@@ -5,7 +5,8 @@ While a host boots its power is read every 10 s, while an agent that was
 switched off is not proven on again, now and then, and before and while it
 answers, when others want to know.  What reads off twice gets ``on`` again;
 what reads on is not missing any more.  Nothing is read while an
-operation runs, which reads for itself, or in a maintenance.
+operation runs, which reads for itself, or in a maintenance.  Whatever cannot
+be switched on is tried after longer and longer pauses.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ def deadline(machine: Machine) -> float | None:
 def attend(site: Site, machine: Machine, now: float) -> None:
     """Begin a reading when one is due."""
     if not _wanted(machine):
-        machine.check_at, machine.check_pause_s, machine.off_readings = None, 0.0, 0
-        machine.check = None
+        machine.check, machine.check_at, machine.off_readings = None, None, 0
+        if machine.operation is None:  # else what it could not mend is still to be mended
+            machine.check_pause_s = 0.0
         return
     if machine.check_at is None:
-        machine.check_pause_s = BOOT_PAUSE_S
+        urgent = machine.doubtful or isinstance(machine.watch, watching.Booting)
+        machine.check_pause_s = (0.0 if urgent else machine.check_pause_s) or BOOT_PAUSE_S
         machine.check_at = now + machine.check_pause_s
     if machine.check is not None or now < machine.check_at:
         return
@@ -77,14 +80,14 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     soft.read(site, machine, check, now, held=held)
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
-    machine.missing -= check.host.outlets(on)
-    machine.missing |= check.host.outlets(off) & machine.doubtful
+    late = check.host.outlets(off) & machine.doubtful
+    machine.note_missing((machine.missing - check.host.outlets(on)) | late)
     if now >= machine.doubt_until:
         machine.doubtful = frozenset()
     inspection.judge(site, machine, check, now)
     upkeep.mended(site, machine, now)
     dark = _is_our_boot(machine) and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
-    if not dark and not machine.missing_agents & off:
+    if not dark and not machine.pursued & off:
         machine.off_readings = 0
         return
     machine.off_readings += 1
@@ -94,7 +97,14 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     names = ", ".join(sorted(off))
     reason = f"reads off while it boots: {names}" if dark else f"was not switched on again: {names}"
     operate.open_operation(
-        site, machine, Action.ON, Cause.AUTOMATIC, by="pmwatchd", reason=reason, now=now
+        site,
+        machine,
+        Action.ON,
+        Cause.AUTOMATIC,
+        by="pmwatchd",
+        reason=reason,
+        now=now,
+        yields=bool(on),
     )
 
 
@@ -114,5 +124,5 @@ def _is_our_boot(machine: Machine) -> bool:
 def _needed(machine: Machine) -> bool:
     """Whether something is to be done if it reads off."""
     return _is_our_boot(machine) or bool(
-        machine.missing_agents or machine.doubtful or machine.soft.reading
+        machine.pursued or machine.doubtful or machine.soft.reading
     )

@@ -86,6 +86,8 @@ def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> An
     if binding:
         reason = "; ".join(f"{held.name}: {held.reason}" for held in binding)
         return Answer(event.request, Refused(type="held", reason=reason))
+    if event.action is not Action.OFF:
+        machine.given_up = frozenset()
     operation = operate.open_operation(
         site, machine, event.action, Cause.PERSON, by=event.by, reason=event.reason, now=now
     )
@@ -108,11 +110,12 @@ def cancel(site: Site, machine: Machine, event: CancelRequested, now: float) -> 
     if machine.retry_at is not None:
         machine.retry_at = None
         return Answer(event.request, Accepted())
-    if machine.ownerless:
-        machine.missing -= machine.ownerless
+    if machine.pursued or machine.ownerless:
+        machine.note_missing(machine.missing - machine.ownerless)
+        machine.given_up = machine.missing
         upkeep.mended(site, machine, now)
         return Answer(event.request, Accepted())
-    reason = f"{machine.name} has no operation, no backoff and no lost outlet to cancel"
+    reason = f"{machine.name} has no operation, no backoff and no missing supply to cancel"
     return Answer(event.request, Refused(type="nothing-to-cancel", reason=reason))
 
 
@@ -225,7 +228,7 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
         return Answer(query.request, _vouch(site, machine, query, query.vouch, now))
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
-        machine.missing -= query.host.outlets(on)
+        machine.note_missing(machine.missing - query.host.outlets(on))
         inspection.acquit(site, machine, query.host.outlets(on), now)
         if not machine.missing:
             upkeep.mended(site, machine, now)

@@ -53,12 +53,18 @@ def document(operation: Operation) -> dict[str, object]:
         "owed": sorted(outlets(operation.owed)),
         "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
         "word_only": operation.word_only,
-        "cancelled": [end.by, end.reason] if (end := operation.cancelled) else None,
+        "yields": operation.yields,
+        "cancelled": _word(operation.cancelled),
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
         "restoring": operation.restoring,
         "retries": operation.retries,
     }
+
+
+def _word(cancelled: Cancelled | None) -> list[str] | None:
+    """Keep a person's word; our own is found anew, should the host still be silent."""
+    return None if cancelled is None or cancelled.to_fence else [cancelled.by, cancelled.reason]
 
 
 def save(operation: Operation) -> SaveOperation:
@@ -101,7 +107,10 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
         word_only=bool(step.get("word_only")),
-        cancelled=Cancelled(*map(str, cancelled)) if isinstance(cancelled, list) else None,
+        yields=bool(step.get("yields")),
+        cancelled=Cancelled(str(cancelled[0]), str(cancelled[1]))
+        if isinstance(cancelled, list)
+        else None,
         proven_off_at=now if step.get("proven_off") else None,
         proven_on_at=now if step.get("proven_on") else None,
         restoring=None if restoring is None else Outcome(str(restoring)),

@@ -168,9 +168,11 @@ def deadline(site: Site, machine: Machine, now: float) -> float | None:
     instants: list[float | None] = []
     if not _boots_unheard(site, machine):
         instants.append(watching.deadline(machine.host, machine.watch))
-    if machine.operation is not None:
-        instants.append(fence.deadline(machine.operation, site.rules.fencing))
-    elif machine.silent or _is_asked_about(site, machine):
+    operation = machine.operation
+    if operation is not None:
+        instants.append(fence.deadline(operation, site.rules.fencing))
+    judged = machine.silent or _is_asked_about(site, machine)
+    if judged and (operation is None or operation.yields):
         instants.append(_next_judgement_at(now))
     if machine.maintenance is not None:
         keeper = machine.maintenance

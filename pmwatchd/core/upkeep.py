@@ -129,7 +129,11 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
 def mended(site: Site, machine: Machine, now: float) -> None:
     """Raise or clear the alerts about what is not on again, or switches another machine."""
     if machine.missing:
-        names = [*sorted(machine.missing_agents)]
+        left = machine.missing_agents - machine.pursued
+        names = [
+            f"{name} (given up)" if name in left else name
+            for name in sorted(machine.missing_agents)
+        ]
         names += [f"{outlet} (no agent switches it now)" for outlet in sorted(machine.ownerless)]
         reason = f"not on again: {', '.join(names)}"
         alert(site, machine, Alert.DEGRADED_POWER, reason, now)

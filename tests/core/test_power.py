@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 from pmwatchd.core.events import (
@@ -15,7 +16,8 @@ from pmwatchd.core.events import (
     VouchRequested,
 )
 from pmwatchd.core.model import Action, AgentResult, FenceAction, Grace, PowerStatus, Switches
-from pmwatchd.core.orders import Accepted, ProbeHost, RunAgent
+from pmwatchd.core.orders import Accepted, PowerRead, ProbeHost, Refused, RunAgent
+from pmwatchd.core.rules import Rules
 from tests.core.scene import FENCING, RULES, Scene, agent, dead, host, hung, ruled
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
@@ -323,9 +325,9 @@ def test_a_reading_of_agents_that_a_reload_renamed_proves_nothing() -> None:
     assert scene.status() == "booting"
 
 
-def degraded() -> Scene:
+def degraded(rules: Rules = RULES) -> Scene:
     """One of two supplies could not be switched on again."""
-    scene = Scene(host("node7", agent("a"), agent("b")))
+    scene = Scene(host("node7", agent("a"), agent("b")), rules=rules)
     scene.run(10)
     scene.kill()
     scene.switches["node7", "b"].stuck = {FenceAction.ON}
@@ -342,6 +344,134 @@ def test_a_supply_that_was_left_off_is_pursued_while_the_host_is_up() -> None:
     assert scene.switches["node7", "b"].power is ON
     assert scene.alerts() == set()
     assert scene.commands(switch="a") == ["off", "on"]
+
+
+def test_a_supply_that_cannot_be_switched_on_is_tried_after_longer_and_longer_pauses() -> None:
+    patient = replace(RULES, fencing=replace(FENCING, retry_max_s=640.0))
+    scene = degraded(patient)
+    scene.run(3600)
+    opened = [at for at, record in scene.told if record.event == "fence.opened"][1:]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(opened)]
+
+    assert pauses == sorted(pauses)
+    assert pauses[-1] > 640.0
+    assert scene.alerts() == {"degraded_power"}
+
+
+def completing(took_s: float = 0.1) -> Scene:
+    """The supply that was left off is just being switched on again, in vain, when the host dies."""
+    scene = degraded(replace(RULES, fencing=replace(FENCING, on_status_retries=20)))
+    scene.switches["node7", "b"].took_s = took_s
+    scene.until("fence.opened")
+    scene.until("fence.intended")
+    scene.boots = False
+    scene.kill()
+    scene.until("watch.grace_began")
+    return scene
+
+
+def test_a_silent_host_is_fenced_though_its_power_is_just_being_completed() -> None:
+    scene = completing()
+    scene.until("watch.non_responsive")
+    silent_at = scene.now
+    scene.until("fence.off_proven")
+
+    assert scene.now - silent_at < 5.0
+    assert scene.outcomes() == ["degraded", "cancelled"]
+    assert scene.commands(switch="a")[-2:] == ["off", "on"]
+    assert scene.alerts() == {"degraded_power"}
+
+
+def test_what_completes_its_power_is_not_ended_while_a_command_is_on_its_way() -> None:
+    scene = completing(took_s=30.0)
+    scene.until("watch.non_responsive")
+    scene.run(2)
+    assert scene.outcomes() == ["degraded"]
+    scene.until("fence.opened")
+
+    assert scene.outcomes() == ["degraded", "cancelled"]
+
+
+def test_its_power_is_completed_on_while_something_else_holds_a_silent_host() -> None:
+    scene = completing()
+    scene.pause()
+    scene.until("fence.closed")
+
+    assert scene.outcomes() == ["degraded", "degraded"]
+
+
+def test_what_completes_its_power_gives_way_after_a_restart_too() -> None:
+    first = completing(took_s=20.0)
+    scene = Scene(*first.hosts.values(), after=first, at=first.now + 5)
+    scene.switches["node7", "b"].took_s = 0.1
+    scene.until("watch.non_responsive")
+    scene.until("fence.opened")
+
+    assert scene.outcomes() == ["cancelled"]
+
+
+def give_up(scene: Scene) -> Accepted | Refused | PowerRead | None:
+    return scene.ask(lambda n: CancelRequested(request=n, host="node7", by="ann", reason="broken"))
+
+
+def test_a_supply_that_a_person_gives_up_is_not_pursued_until_a_person_wants_it_on() -> None:
+    first = degraded()
+    first.until("fence.intended")
+    assert give_up(first) == Accepted(operation="op_1_2")
+    tried = first.commands(switch="b")
+    first.run(300)
+    scene = Scene(*first.hosts.values(), after=first, at=first.now + 5)
+    scene.run(300)
+    (alert,) = scene.fleet.hosts()[0].alerts
+    assert (str(alert.name), alert.reason) == ("degraded_power", "not on again: b (given up)")
+    assert scene.commands(switch="b") == tried
+    scene.ask(lambda n: PowerRequested(request=n, host="node7", action=Action.ON, by="eva"))
+    scene.switches["node7", "b"].stuck = set()
+    scene.run(60)
+
+    assert scene.switches["node7", "b"].power is ON
+    assert scene.alerts() == set()
+
+
+def test_a_supply_can_be_given_up_between_two_tries_once() -> None:
+    scene = degraded()
+    assert give_up(scene) == Accepted()
+    refused = give_up(scene)
+
+    assert isinstance(refused, Refused)
+    assert refused.type == "nothing-to-cancel"
+
+
+def test_a_supply_that_was_given_up_and_is_found_on_is_pursued_when_it_is_off_again() -> None:
+    scene = degraded()
+    give_up(scene)
+    b = scene.switches["node7", "b"]
+    b.power, b.stuck = ON, set()
+    scene.put(StatusRequested(request=99, host="node7", by="ann"))
+    scene.run(5)
+    assert scene.alerts() == set()
+    b.stuck = {FenceAction.ON}
+    scene.run(60)
+    scene.kill()
+    scene.until("fence.closed")
+    assert scene.alerts() == {"degraded_power"}
+    b.stuck = set()
+    scene.run(120)
+
+    assert b.power is ON
+
+
+def test_a_boot_that_lost_its_power_is_left_off_when_its_on_is_cancelled() -> None:
+    scene = booting()
+    scene.switches["node7", "bmc"].power = OFF
+    scene.switches["node7", "bmc"].stuck = {FenceAction.ON}
+    scene.until("fence.intended")
+    give_up(scene)
+    scene.run(10)
+
+    assert scene.outcomes() == ["done", "cancelled"]
+    assert scene.alerts() == {"left_off"}
+    assert scene.status() == "maintenance"
 
 
 def test_a_supply_that_is_found_on_is_not_missing_any_more() -> None:
