@@ -69,6 +69,9 @@ def deadline(operation: Operation, fencing: Fencing) -> float | None:
             return operation.until_at or None
         case _ if operation.stage is None or operation.cancelled is not None:
             return None
+        case Phase.OFF if operation.until_at:
+            due_at = stages.deadline(operation.stage, fencing)
+            return operation.until_at if due_at is None else min(due_at, operation.until_at)
         case _:
             return stages.deadline(operation.stage, fencing)
 
@@ -115,6 +118,10 @@ def _ticked(operation: Operation, fencing: Fencing, now: float) -> Move:
             return fence_on.begin_next(fresh, fencing, now)
         case Phase.LOOK if operation.until_at and now >= operation.until_at:
             return fence_off.look(operation, now)
+        case Phase.OFF if operation.until_at and now >= operation.until_at:
+            asked = fence_off.ask_again(operation)
+            move = _go_on(asked.operation, fencing, now)
+            return Move(move.operation, (*asked.orders, *move.orders))
         case _:
             return _go_on(operation, fencing, now)
 
@@ -130,8 +137,16 @@ def _replied(operation: Operation, event: AgentReplied, fencing: Fencing, now: f
 
 
 def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float) -> Move:
-    """Take in how the heartbeat after the first reading of off ended, whatever followed it."""
-    operation = replace(operation, doubted=True)
+    """
+    Take in how the heartbeat after the first reading of off ended, whatever followed it.
+
+    A fault of our own is no silence: while off is awaited it is asked once more.
+    """
+    patient = operation.phase is Phase.OFF and now < operation.doubt_at + fence_off.LOOK_PATIENCE_S
+    if event.result is ProbeResult.LOCAL_FAULT and patient:
+        return Move(replace(operation, until_at=now + fence_off.LOOK_AGAIN_S))
+    heard = event.result is not ProbeResult.LOCAL_FAULT or operation.phase is Phase.OFF
+    operation = replace(operation, doubted=heard)
     if event.result is ProbeResult.ALIVE:
         return fence_off.answered(operation, fencing, now)
     return _go_on(operation, fencing, now)

@@ -36,7 +36,8 @@ def cancelled(operation: Operation, now: float) -> Move:
         return Move(operation)
     if commanded(operation):
         return Move(operation, (Recall(operation=operation.id),))
-    return close(operation, Outcome.CANCELLED, now, reason=word.reason, by=word.by)
+    outcome = operation.restoring if word.to_fence else None
+    return close(operation, outcome or Outcome.CANCELLED, now, reason=word.reason, by=word.by)
 
 
 def commanded(operation: Operation) -> bool:

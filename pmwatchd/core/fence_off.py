@@ -38,7 +38,15 @@ def begin(
         last=group + 1 == len(operation.host.groups),
         attempt=attempt,
     )
-    begun = replace(operation, phase=Phase.OFF, group=group, stage=stage, doubt=0, doubted=False)
+    begun = replace(
+        operation,
+        phase=Phase.OFF,
+        group=group,
+        stage=stage,
+        doubt=0,
+        doubted=False,
+        until_at=0.0,
+    )
     return go_on(begun, fencing, now)
 
 
@@ -131,8 +139,16 @@ def _doubt(operation: Operation, stage: Stage, now: float) -> tuple[Operation, t
     turn = operation.turn + 1
     stage = replace(stage, turn=turn)
     doubting = replace(operation, turn=turn, doubt=turn, doubt_at=now, stage=stage)
-    probe = ProbeHost(host=operation.host, operation=operation.id, turn=turn)
-    return doubting, (probe, ReportNext(operation.host.name))
+    return doubting, (_ask(doubting), ReportNext(operation.host.name))
+
+
+def ask_again(operation: Operation) -> Move:
+    """Send the heartbeat of the doubt once more: the last one could not be sent or heard."""
+    return Move(replace(operation, until_at=0.0), (_ask(operation),))
+
+
+def _ask(operation: Operation) -> ProbeHost:
+    return ProbeHost(host=operation.host, operation=operation.id, turn=operation.doubt)
 
 
 def answered(operation: Operation, fencing: Fencing, now: float) -> Move:
@@ -242,6 +258,6 @@ def _give_up(
     told = tell.record(
         operation, "fence.restoring", agents=tuple(sorted(operation.switched)), reason=reason
     )
-    restoring = replace(operation, phase=Phase.ON, restoring=outcome, tried_on=())
+    restoring = replace(operation, phase=Phase.ON, restoring=outcome, tried_on=(), answered_at=None)
     move = fence_on.begin_next(restoring, fencing, now)
-    return Move(move.operation, (told, *move.orders))
+    return Move(move.operation, (told, ReportNext(operation.host.name), *move.orders))

@@ -108,6 +108,7 @@ class Machine:
     Attributes:
         last_answer_at: When it last answered, as far as the core was told.
         seen: It has answered since this start.
+        operated_at: When an operation of it ended last; what was asked before is out of date.
         unanswered: Its last heartbeat was, whatever was forgiven since.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
@@ -133,6 +134,7 @@ class Machine:
     host: Host
     watch: Watch
     seen: bool = False
+    operated_at: float = -math.inf
     unanswered: bool = False
     last_answer_at: float | None = None
     fingerprint: str | None = None
@@ -331,10 +333,10 @@ def _phase_status(operation: Operation) -> HostStatus:
     match operation.phase:
         case Phase.ON:
             return HostStatus.POWERING_ON
+        case Phase.RESTING | Phase.BLOCKED if operation.proven_off_at is not None:
+            return HostStatus.OFF
         case Phase.RESTING:
-            return HostStatus.OFF
-        case Phase.BLOCKED if operation.proven_off_at is not None:
-            return HostStatus.OFF
+            return HostStatus.POWERING_ON
         case Phase.BLOCKED if operation.action is Action.ON:
             return HostStatus.POWERING_ON
         case _:

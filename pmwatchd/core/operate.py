@@ -24,7 +24,7 @@ def open_operation(
     reason: str,
     now: float,
     vouched: Vouched | None = None,
-    yields: bool = False,
+    completes: bool = False,
 ) -> str:
     """Open an operation and return its id."""
     operation = Operation(
@@ -39,7 +39,7 @@ def open_operation(
         owed=machine.missing_agents,
         vouched=vouched,
         word_only=vouched is not None,
-        yields=yields,
+        completes=completes,
     )
     machine.operation = operation
     _move(site, machine, fence.open_(operation, site.rules.fencing, now), now)
@@ -60,6 +60,7 @@ def adopt(site: Site, machine: Machine, saved: SaveOperation, now: float) -> Non
     """Continue an operation that a former start left open."""
     operation = _recall(machine, saved, now)
     site.tell("fence.continued", machine, phase=_where(operation), action=operation.action)
+    site.orders.append(ReportNext(machine.name))  # it may be up, which ends a pursuit of `on`
     if operation.restoring is not None:
         _tell_partial(site, machine, operation, now)
     if operation.until_at <= now:
@@ -168,7 +169,7 @@ def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) 
     machine.left_off = False
     upkeep.clear(site, machine, Alert.LEFT_OFF)
     found_up = _is_up(machine) and not operation.switched
-    if operation.restoring is None and not found_up and not _completes(operation):
+    if not found_up and not operation.miswired and not power.was_on(operation):
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
     keeper = machine.maintenance
@@ -184,7 +185,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     if operation.proven_off_at is not None:
         machine.quiet_until = now + fencing.quiet_time_s
     seen_off = operation.proven_off_at is not None and operation.vouched is None
-    if seen_off and operation.switched and operation.was_up and not operation.miswired:
+    asked = operation.doubted and not operation.miswired
+    if seen_off and operation.switched and operation.was_up and asked:
         # it answered until these cut its power, and not since: they are its own
         machine.miswired = ""
         machine.wiring.off -= operation.host.outlets(operation.switched)
@@ -218,7 +220,7 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     if not _kept_off(machine) and not unsure:
         upkeep.mended(site, machine, now)
     site.ended.append(operation)
-    machine.operation = None
+    machine.operation, machine.operated_at = None, now
 
 
 def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, now: float) -> None:
@@ -229,7 +231,7 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     machine.note_missing(off - host.outlets(operation.on))
     machine.given_up -= host.outlets(operation.switched)
     # What was sent off in vain and is found on may yet go off late, whatever is done meanwhile.
-    in_vain = operation.found_on & operation.switched if operation.restoring else frozenset()
+    in_vain = operation.found_on & operation.switched
     earlier = machine.doubtful if now < machine.doubt_until else frozenset()
     machine.doubtful = earlier | host.outlets(in_vain)
     if in_vain:
@@ -282,6 +284,8 @@ def _is_gone(machine: Machine, operation: Operation) -> bool:
     off_at = operation.proven_off_at
     if operation.resumed:  # it answered since this start, and that was after the off
         return False
+    if operation.restoring is Outcome.FAILED and not operation.miswired:
+        return operation.answered_at is None
     return off_at is not None and (operation.answered_at or off_at) <= off_at
 
 

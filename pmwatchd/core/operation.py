@@ -121,7 +121,7 @@ class Operation:
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
         found_on: Agents that needed no command to be on.
-        yields: It completes the power of a host that has some, and is ended for its fencing.
+        completes: It completes the power of a host that has some.
         cancelled: A person's word; it takes effect when no command is on its way.
         blind: Given up because of a fault of our own.
         resumed: Continued after a restart; it waits where a new one would end.
@@ -161,7 +161,7 @@ class Operation:
     blind: bool = False
     resumed: bool = False
     inherited: Mapping[str, object] = field(default_factory=dict)
-    yields: bool = False
+    completes: bool = False
     cancelled: Cancelled | None = None
     answered_at: float | None = None
     outcome: Outcome | None = None
@@ -188,7 +188,18 @@ class Operation:
     @property
     def to_restore(self) -> frozenset[str]:
         """Agents that are to be on again before this is over."""
-        return self.switched | self.owed
+        return (self.switched | self.owed) - self.kept_off
+
+    @property
+    def kept_off(self) -> frozenset[str]:
+        """Agents that a person's off found off, by an earlier one: restoring leaves them so."""
+        return self.owed - self.sent_off if self.action is Action.OFF else frozenset()
+
+    @property
+    def yields(self) -> bool:
+        """Whether it ends when its host is silent: it only completes or restores the power."""
+        rests = self.phase is Phase.RESTING or self.answered_at is not None
+        return self.completes or (self.restoring is not None and rests)
 
 
 @dataclass(frozen=True, slots=True)

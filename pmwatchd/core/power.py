@@ -56,7 +56,7 @@ def is_on(operation: Operation) -> bool:
     off = operation.switched  # what an earlier one left off is visited, and need not be mended
     if not (operation.on & off if off else operation.on):
         return False
-    chassis = _names(operation, Switches.CHASSIS)
+    chassis = _names(operation, Switches.CHASSIS) - operation.kept_off
     if operation.on & chassis:
         return True
     # Only feeds are on: the chassis must have been asked, and none may say otherwise.
@@ -92,6 +92,8 @@ def only_asks(operation: Operation) -> bool:
 
 def _may_switch(operation: Operation, agent: FenceAgent) -> bool:
     """Restoring touches only what is owed, and the chassis behind a feed that is."""
+    if agent.name in operation.kept_off:
+        return False
     if operation.restoring is None or agent.name in operation.to_restore:
         return True
     feeds = _names(operation, Switches.FEED)

@@ -86,7 +86,8 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         machine.doubtful = frozenset()
     inspection.judge(site, machine, check, now)
     upkeep.mended(site, machine, now)
-    dark = _is_our_boot(machine) and verdict.of_groups(machine.host, check.power) is PowerStatus.OFF
+    booting = _is_our_boot(machine)
+    dark = booting and verdict.of_booting(check.host, check.power) is PowerStatus.OFF
     if not dark and not machine.pursued & off:
         machine.off_readings = 0
         return
@@ -104,7 +105,7 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         by="pmwatchd",
         reason=reason,
         now=now,
-        yields=bool(on),
+        completes=bool(on),
     )
 
 

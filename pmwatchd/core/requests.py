@@ -226,6 +226,16 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
     """Answer a question for which everything has come."""
     if query.vouch is not None:
         return Answer(query.request, _vouch(site, machine, query, query.vouch, now))
+    if machine is not None and _is_outdated(machine, query):
+        reason = "an operation began or ended while this was read; ask again"
+        return Answer(
+            query.request,
+            PowerRead(
+                power=PowerStatus.UNKNOWN,
+                agents=dict.fromkeys(query.power, PowerStatus.UNKNOWN),
+                reasons=dict.fromkeys(query.power, reason),
+            ),
+        )
     if machine is not None and machine.operation is None:
         on = {name for name, power in query.power.items() if power is PowerStatus.ON}
         machine.note_missing(machine.missing - query.host.outlets(on))
@@ -240,6 +250,13 @@ def conclude(site: Site, machine: Machine | None, query: Query, now: float) -> A
     return Answer(
         query.request, PowerRead(power=merged, agents=agents, reasons=dict(query.reasons))
     )
+
+
+def _is_outdated(machine: Machine, query: Query) -> bool:
+    """Whether some of it may have been read before the power was switched."""
+    running = machine.operation
+    began = running is not None and running.opened_at >= query.asked_at
+    return began or machine.operated_at >= query.asked_at
 
 
 def _vouch(

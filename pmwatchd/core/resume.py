@@ -53,7 +53,7 @@ def document(operation: Operation) -> dict[str, object]:
         "owed": sorted(outlets(operation.owed)),
         "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
         "word_only": operation.word_only,
-        "yields": operation.yields,
+        "completes": operation.completes,
         "cancelled": _word(operation.cancelled),
         "proven_off": operation.proven_off_at is not None,
         "proven_on": operation.proven_on_at is not None,
@@ -107,7 +107,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
         word_only=bool(step.get("word_only")),
-        yields=bool(step.get("yields")),
+        completes=bool(step.get("completes")),
         cancelled=Cancelled(str(cancelled[0]), str(cancelled[1]))
         if isinstance(cancelled, list)
         else None,

@@ -123,7 +123,9 @@ def redefine(site: Site, machine: Machine, now: float) -> None:
     kept = machine.host.outlets(machine.host.named(machine.wiring.off))
     machine.wiring = Wiring(off=kept)
     protect(site, machine, now)
-    mended(site, machine, now)
+    if machine.maintenance is None or not machine.maintenance.kept_off:
+        mended(site, machine, now)
+    wired(site, machine, now)
 
 
 def mended(site: Site, machine: Machine, now: float) -> None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from pmwatchd.core.model import AgentResult, FenceAction, Host, PowerStatus, Try
+from pmwatchd.core.model import AgentResult, FenceAction, Host, PowerStatus, Switches, Try
 
 TEXT_LIMIT = 300
 
@@ -164,6 +164,14 @@ def given_up(tries: Sequence[Try]) -> bool:
     """Whether two proxies of different sources agree that a device cannot be reached."""
     sources = {one.source for one in tries if one.answer is AgentResult.UNREACHABLE}
     return len(sources) > 1
+
+
+def of_booting(host: Host, power: Mapping[str, PowerStatus]) -> PowerStatus:
+    """Judge a host that was powered on: feeds say little, where its chassis can be read."""
+    agents = host.power_management.agents
+    chassis = [power[agent.name] for agent in agents if agent.switches is Switches.CHASSIS]
+    merged = merge([one for one in chassis if one is not PowerStatus.UNKNOWN])
+    return of_groups(host, power) if merged is PowerStatus.UNKNOWN else merged
 
 
 def of_groups(host: Host, power: Mapping[str, PowerStatus]) -> PowerStatus:

@@ -147,6 +147,8 @@ class Switch:
         took_s: How long an execution takes.
         lost: Proxies at which a command is lost on its way.
         withdraw: How many commands come too late after their last look.
+        alone: Its off alone cuts the power of the host; else all of the host's must be off.
+        elsewhere: It switches another machine.
     """
 
     power: PowerStatus = PowerStatus.ON
@@ -157,6 +159,8 @@ class Switch:
     took_s: float = 0.1
     lost: set[str] = field(default_factory=set)
     withdraw: int = 0
+    alone: bool = False
+    elsewhere: bool = False
     commands: list[tuple[float, FenceAction]] = field(default_factory=list)
 
 
@@ -166,6 +170,8 @@ class Scene:
 
     Attributes:
         beside_looks: What is told in the same pass as the end of each fresh heartbeat.
+        probe_s: How long a fresh heartbeat takes.
+        faulty: None can be sent.
     """
 
     def __init__(
@@ -198,6 +204,8 @@ class Scene:
         self.boot_s = 5.0
         self.boots = True
         self.beside_looks: tuple[Event, ...] = ()
+        self.probe_s = 0.05
+        self.faulty = False
         self._spaced: list[RunAgent] = []
         self._reported: dict[str, bool | None] = {}
         self._last_answer: dict[str, float] = {}
@@ -334,7 +342,7 @@ class Scene:
             case ReportNext():
                 self._reported[order.host] = None
             case ProbeHost():
-                self.later(0.05, lambda: self._probed(order))
+                self.later(self.probe_s, lambda: self._probed(order))
             case RunAgent():
                 self._space(order)
             case Recall():
@@ -351,6 +359,7 @@ class Scene:
     def _probed(self, order: ProbeHost) -> None:
         name = order.host.name
         result = ProbeResult.ALIVE if self.alive[name] else ProbeResult.SILENT
+        result = ProbeResult.LOCAL_FAULT if self.faulty else result
         self.put(*self.beside_looks, HostProbed(name, order.operation, order.turn, result))
 
     def _witnessed(self, order: AskWitness) -> None:
@@ -439,6 +448,10 @@ class Scene:
 
     def _switch(self, order: RunAgent, switch: Switch) -> None:
         switch.power = order.action.wanted
+        if switch.elsewhere:
+            return
+        if switch.alone and switch.power is PowerStatus.OFF:
+            self.alive[order.host] = False
         feeds = [s.power for (name, _), s in self.switches.items() if name == order.host]
         if switch.power is PowerStatus.OFF and PowerStatus.ON not in feeds:
             self.alive[order.host] = False
