@@ -68,13 +68,14 @@ async def get_host(request: web.Request) -> web.Response:
 @routes.post("/api/v1/hosts/{name}/power")
 async def power(request: web.Request) -> web.Response:
     """200 with what the switches read, or 202 with the operation that goes on by itself."""
-    view = _known(request)
-    name = view.host.name
+    name = request.match_info["name"]
     body = await body_of(request, ("action", "reason"))
     word, reason = body.text("action", required=True), body.text("reason")
     if word not in ACTIONS:
         raise ProblemError(422, "invalid", f"action must be one of {', '.join(ACTIONS)}.")
     action, by = ACTIONS[word], await caller_of(request)
+    if action != "cancel":  # an operation may outlast the watch over its host
+        _known(request)
 
     def make(number: int) -> PersonEvent:
         match action:

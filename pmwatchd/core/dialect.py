@@ -103,7 +103,7 @@ def canonical_option(word: str, agent_type: str | None = None) -> str:
 def forbidden_option(name: str) -> str | None:
     """Why an option may not be given, in whatever spelling, or None."""
     word = canonical_option(name).lower()
-    if not _NAME.fullmatch(word):
+    if not _NAME.fullmatch(name.replace("-", "_")):  # as it is sent: a newline would end its line
         return "an option's name is made of letters, digits, underscores, hyphens and dots"
     if word in _OURS:
         return _OURS[word]

@@ -318,6 +318,11 @@ class Fleet:
         machine = self._machines.get(event.host)
         # An operation keeps a removed host until it ends, and a person may end it.
         ending = isinstance(event, CancelRequested)
+        lost = machine is None and event.host in self._roster.orphans
+        if lost and isinstance(event, CancelRequested):
+            orphan = self._roster.give_up(event.host, now)
+            self._site.orders += requests.forsake(orphan, event)
+            return
         if machine is None or (machine.gone and not ending):
             refused = Refused(type="unknown-host", reason=f"no host {event.host} is watched")
             self._site.orders.append(Answer(event.request, refused))
@@ -332,7 +337,7 @@ class Fleet:
         orphan = self._roster.orphans.get(machine.name)
         match event:
             case CancelRequested() if orphan is not None:
-                self._roster.give_up(machine, now)
+                self._roster.give_up(machine.name, now)
                 return requests.abandon(site, machine, orphan, event, now)
             case PowerRequested() | VouchRequested() if orphan is not None:
                 return requests.waits_for_agents(orphan, event)

@@ -7,7 +7,7 @@ reading of a power status, which is answered when every agent has replied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pmwatchd.core import inspection, operate, sitewatch, tell, upkeep, verdict
 from pmwatchd.core.events import (
@@ -27,6 +27,7 @@ from pmwatchd.core.model import (
     Alert,
     Cause,
     Host,
+    Outcome,
     PowerStatus,
     ProbeResult,
 )
@@ -34,10 +35,13 @@ from pmwatchd.core.operation import Cancelled, Vouched
 from pmwatchd.core.orders import (
     Accepted,
     Answer,
+    Order,
     PowerRead,
     ProbeHost,
+    Record,
     Refused,
     SaveOperation,
+    Value,
 )
 from pmwatchd.core.site import Site
 from pmwatchd.core.watch import Up
@@ -135,6 +139,22 @@ def abandon(
     """Give up an operation of a former start that no agent can carry on."""
     operate.abandon(site, machine, orphan, Cancelled(event.by, event.reason), now)
     return Answer(event.request, Accepted(operation=orphan.id))
+
+
+def forsake(orphan: SaveOperation, event: CancelRequested) -> tuple[Order, ...]:
+    """Give up an operation of a former start whose host is not watched any more."""
+    fields: dict[str, Value] = {
+        "outcome": Outcome.CANCELLED,
+        "action": orphan.action,
+        "cause": orphan.cause,
+        "reason": event.reason or "power cancel",
+        "by": event.by,
+    }
+    return (
+        replace(orphan, outcome=Outcome.CANCELLED),
+        Record(event="fence.closed", host=orphan.host, operation=orphan.id, fields=fields),
+        Answer(event.request, Accepted(operation=orphan.id)),
+    )
 
 
 def maintain(site: Site, machine: Machine, event: MaintenanceRequested, now: float) -> Answer:

@@ -122,9 +122,13 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
 
 def unknown(saved: SaveOperation, host: Host) -> frozenset[str]:
     """Return what was switched off and no agent of now switches."""
-    step = saved.document
-    off = _words(step.get("switched")) | _words(step.get("owed"))
+    off = switched_off(saved)
     return off - host.outlets(host.named(off))
+
+
+def switched_off(saved: SaveOperation) -> frozenset[str]:
+    """Return the outlets that it, or an operation before it, switched off."""
+    return _words(saved.document.get("switched")) | _words(saved.document.get("owed"))
 
 
 def needs_agents(saved: SaveOperation) -> bool:

@@ -96,10 +96,16 @@ class Roster:
         site.wanting.pop(name, None)
         site.serving.pop(name, None)
 
-    def give_up(self, machine: Machine, now: float) -> None:
-        """By a person's word nobody has to continue the operation of this host."""
-        del self.orphans[machine.name]
+    def give_up(self, name: str, now: float) -> SaveOperation:
+        """By a person's word nobody has to continue the operation of this host; return it."""
+        orphan = self.orphans.pop(name)
         self._tell_orphans(now)
+        if name not in self.machines:  # should it ever come back, its power is not forgotten
+            known = self._memories.get(name, SaveHost(host=name))
+            off = tuple(sorted({*known.missing, *resume.switched_off(orphan)}))
+            self._memories[name] = replace(known, missing=off, given_up=off)
+            self._site.orders.append(self._memories[name])
+        return orphan
 
     def _take(self, host: Host, now: float) -> Machine | None:
         """Take in one host of an inventory; return its machine if that is new or changed."""

@@ -90,7 +90,7 @@ def test_secure_means_ssh_or_ssl_depending_on_the_type(agent_type: str | None, n
         *("password_script", "passwd_script", "password-script", "SNMP-PRIV-PASSWD-SCRIPT"),
         *("ipmitool_path", "sudo-path", "debug_file", "debug", "status_file", "identity_file"),
         *("exec", "ssh_options", "ssh-options", "runonfail", "logfile"),
-        *("", "#comment", "a=b", "a\nb", "-x"),
+        *("", "#comment", "a=b", "a\nb", "a\n", "-x"),
     ],
 )
 def test_an_option_that_is_ours_or_runs_or_writes_is_forbidden_in_any_spelling(name: str) -> None:

@@ -647,6 +647,18 @@ def test_a_persons_on_is_carried_to_its_end() -> None:
     assert scene.status() == "up"
 
 
+def test_a_person_may_give_up_the_operation_of_a_host_that_is_gone_for_good() -> None:
+    before = dying()
+    before.until("fence.off_proven")
+    scene = Scene(host("node8", agent()), after=before, at=before.now + 60.0)
+    scene.put(CancelRequested(request=1, host="node7", by="ann", reason="scrapped"))
+    assert scene.answers[1] == Accepted(operation="op_1_1")
+    assert scene.saved["op_1_1"].outcome is Outcome.CANCELLED
+    assert scene.fleet.alerts() == ()
+    memory = scene.memories["node7"]
+    assert memory.missing == memory.given_up == ("bmc.mgmt:/",)
+
+
 def test_an_operation_of_a_host_that_the_inventory_lacks_is_not_forgotten() -> None:
     before = dying()
     before.until("fence.off_proven")
