@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tests.simulation.mutant import Mutant
 from tests.simulation.mutants_of_holds import HOLDS
+from tests.simulation.mutants_of_words import WORDS_AND_DUTIES
 
 MUTANTS = (
     Mutant(
@@ -45,8 +46,8 @@ MUTANTS = (
     Mutant(
         "no last look before an off",
         "core/fence_off.py",
-        "if operation.cause is Cause.AUTOMATIC:\n        return look(",
-        "if operation.cause is not Cause.AUTOMATIC:\n        return look(",
+        "if operation.cause is Cause.AUTOMATIC or over:",
+        "if over:",
     ),
     Mutant(
         "an answer to the last look is ignored",
@@ -58,14 +59,14 @@ MUTANTS = (
     Mutant(
         "a person's off waits for no proof",
         "core/fence.py",
-        "    if operation.action is Action.ON or bring_back:",
-        "    if operation.cause is Cause.PERSON or bring_back:",
+        "    if operation.brings_back:",
+        "    if operation.brings_back or operation.cause == 'person':",
     ),
     Mutant(
         "a restart forgets that the off was proven",
-        "core/fence.py",
-        "bring_back = operation.proven_off_at is not None or operation.restoring is not None",
-        "bring_back = False",
+        "core/operation.py",
+        "return past_off or self.action is Action.ON",
+        "return self.action is Action.ON",
         test="tests/core/test_resume.py",
     ),
     Mutant(
@@ -240,8 +241,9 @@ MUTANTS = (
     Mutant(
         "a device is not held for a host that the inventory lacks",
         "core/roster.py",
-        "for name in sorted(self.orphans):\n            for device",
-        "for name in sorted(set(self.orphans) & set(event.hosts)):\n            for device",
+        "for name in sorted(self.orphans):\n            host = event.hosts.get(name)",
+        "for name in sorted(set(self.orphans) & set(event.hosts)):\n"
+        "            host = event.hosts.get(name)",
         test="tests/core/test_resume.py",
     ),
     Mutant(
@@ -259,4 +261,5 @@ MUTANTS = (
         test="tests/test_runner.py",
     ),
     *HOLDS,
+    *WORDS_AND_DUTIES,
 )

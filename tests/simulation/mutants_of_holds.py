@@ -86,7 +86,7 @@ HOLDS = (
     Mutant(
         "hosts within their grace are not counted",
         "core/machine.py",
-        "return Standing.SILENT if failures else Standing.ANSWERING",
+        "return Standing.SILENT if self.unanswered else Standing.ANSWERING",
         "return Standing.ANSWERING",
         test="tests/core/test_holds_of_time.py",
     ),
@@ -233,8 +233,8 @@ HOLDS = (
     Mutant(
         "an off does not wait for what others say",
         "core/treatment.py",
-        "    unsure = consult.unsure(machine, looked_at)\n    looked",
-        "    unsure = False\n    looked",
+        "return verdicts, consult.unsure(machine, looked_at)",
+        "return verdicts, False",
         test="tests/core/test_opinion.py",
     ),
     *WIRES_AND_SIGNS,
