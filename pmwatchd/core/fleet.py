@@ -185,7 +185,7 @@ class Fleet:
         self._save(machine, now)
         name = machine.name
         if machine.gone and machine.operation is None:
-            self._forget(machine)
+            self._forget(machine, now)
             return
         self._count(machine, now)
         if machine.serves and machine.host.as_proxy.enabled:
@@ -303,9 +303,9 @@ class Fleet:
         for machine in self._roster.take(event, now):
             self._settle(machine, now)
 
-    def _forget(self, machine: Machine) -> None:
+    def _forget(self, machine: Machine, now: float) -> None:
         """Nothing keeps a removed host any longer."""
-        self._roster.forget(machine)
+        self._roster.forget(machine, now)
         self._due_at.pop(machine.name, None)
 
     # people ------------------------------------------------------------------------------
@@ -318,8 +318,7 @@ class Fleet:
         machine = self._machines.get(event.host)
         # An operation keeps a removed host until it ends, and a person may end it.
         ending = isinstance(event, CancelRequested)
-        lost = machine is None and event.host in self._roster.orphans
-        if lost and isinstance(event, CancelRequested):
+        if isinstance(event, CancelRequested) and self._roster.is_left_behind(event.host):
             orphan = self._roster.give_up(event.host, now)
             self._site.orders += requests.forsake(orphan, event)
             return

@@ -84,7 +84,7 @@ def _keep(site: Site, machine: Machine, now: float) -> None:
 
 def passive(site: Site, machine: Machine, now: float) -> tuple[Verdict, ...]:
     """Return what forbids fencing without asking anybody."""
-    about = machine.circumstances(site.startup_ends_at, journal_writable=site.journal_writable)
+    about = site.circumstances(machine)
     return holds.in_order([*holds.judge(about, now), *_of_the_site(site, machine, now)])
 
 

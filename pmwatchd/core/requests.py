@@ -85,7 +85,7 @@ def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> An
         return Answer(event.request, Refused(type="held", reason=reason))
     if running is not None:
         return Answer(event.request, _busy(machine, running.id))
-    about = machine.circumstances(site.startup_ends_at, journal_writable=site.journal_writable)
+    about = site.circumstances(machine)
     binding = [held for held in judge(about, now) if held.name in BINDING]
     if binding:
         reason = "; ".join(f"{held.name}: {held.reason}" for held in binding)
@@ -141,8 +141,10 @@ def abandon(
     return Answer(event.request, Accepted(operation=orphan.id))
 
 
-def forsake(orphan: SaveOperation, event: CancelRequested) -> tuple[Order, ...]:
-    """Give up an operation of a former start whose host is not watched any more."""
+def forsake(orphan: SaveOperation | None, event: CancelRequested) -> tuple[Order, ...]:
+    """Give up what is owed to a host that is not watched any more, and its operation if any."""
+    if orphan is None:
+        return (Answer(event.request, Accepted()),)
     fields: dict[str, Value] = {
         "outcome": Outcome.CANCELLED,
         "action": orphan.action,

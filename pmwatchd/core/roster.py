@@ -70,14 +70,15 @@ class Roster:
         site.hosts = dict(event.hosts)
         changed = [machine for host in event.hosts.values() if (machine := self._take(host, now))]
         self._adopt_orphans(now)  # before anything else is begun with their hosts
-        self._tell_orphans(now)
+        self._note_claims()
+        self._tell_left_behind(now)
         if event.refused:
             site.raise_alert(Alert.INVENTORY_REFUSED, event.refused, now)
         else:
             site.clear_alert(Alert.INVENTORY_REFUSED)
         return changed
 
-    def forget(self, machine: Machine) -> None:
+    def forget(self, machine: Machine, now: float) -> None:
         """Leave out a machine that nothing keeps any longer."""
         site, name = self._site, machine.name
         upkeep.clear(site, machine, *list(machine.alerts))
@@ -95,16 +96,27 @@ class Roster:
         site.fencing.discard(name)
         site.wanting.pop(name, None)
         site.serving.pop(name, None)
+        self._note_claims()
+        self._tell_left_behind(now)
 
-    def give_up(self, name: str, now: float) -> SaveOperation:
-        """By a person's word nobody has to continue the operation of this host; return it."""
-        orphan = self.orphans.pop(name)
-        self._tell_orphans(now)
+    def is_left_behind(self, name: str) -> bool:
+        """Whether a host that is not watched any more is owed something."""
+        if name in self.machines:
+            return False
+        memory = self._memories.get(name, SaveHost(host=name))
+        wanted = not memory.kept_off and not memory.left_off  # else a person wants it so
+        return name in self.orphans or (wanted and bool({*memory.missing} - {*memory.given_up}))
+
+    def give_up(self, name: str, now: float) -> SaveOperation | None:
+        """By a person's word nobody has to bring this host back; return its operation, if any."""
+        orphan = self.orphans.pop(name, None)
         if name not in self.machines:  # should it ever come back, its power is not forgotten
             known = self._memories.get(name, SaveHost(host=name))
-            off = tuple(sorted({*known.missing, *resume.switched_off(orphan)}))
+            switched = resume.switched_off(orphan) if orphan else frozenset()
+            off = tuple(sorted({*known.missing, *switched}))
             self._memories[name] = replace(known, missing=off, given_up=off)
             self._site.orders.append(self._memories[name])
+        self._tell_left_behind(now)
         return orphan
 
     def _take(self, host: Host, now: float) -> Machine | None:
@@ -173,11 +185,21 @@ class Roster:
         ends_at = self._ends_at.get(memory.host)
         return self.until(memory.expires_at) if ends_at is None else ends_at
 
-    def _tell_orphans(self, now: float) -> None:
-        """Never forget an operation, even when its host cannot be fenced any more."""
-        if not self.orphans:
+    def _note_claims(self) -> None:
+        """Let nobody else switch what the operation of a removed host still switches."""
+        self._site.claims = {
+            agent.outlet: f"{machine.operation.id} of {machine.name}, which was removed,"
+            for machine in self.machines.values()
+            if machine.gone and machine.operation is not None
+            for agent in machine.operation.host.power_management.agents
+        }
+
+    def _tell_left_behind(self, now: float) -> None:
+        """Never forget what is owed to a host, even when it cannot be fenced any more."""
+        behind = [name for name in self._memories if self.is_left_behind(name)]
+        names = ", ".join(sorted({*self.orphans, *behind}))
+        if not names:
             self._site.clear_alert(Alert.LEFT_OFF)
             return
-        names = ", ".join(sorted(self.orphans))
-        reason = f"open operations of hosts that the inventory lacks, or without agents: {names}"
+        reason = f"left off, of hosts that the inventory lacks or has without agents: {names}"
         self._site.raise_alert(Alert.LEFT_OFF, reason, now)

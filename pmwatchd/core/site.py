@@ -15,6 +15,7 @@ from datetime import datetime
 
 from pmwatchd.core import budget, proxies, rounds, storm
 from pmwatchd.core.events import AgentReplied
+from pmwatchd.core.holds import Circumstances
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Alert, Candidate, FenceAction, FenceAgent, Host
 from pmwatchd.core.observer import Observer
@@ -65,6 +66,7 @@ class Site:
         mute: When a witness could not be asked last.
         rounds: Whose agents are read next while it answers.
         powered: When a host of a domain was, or will be, powered on last, and which.
+        claims: Outlets that operations of removed hosts still switch, and which.
         due_at: When something of the whole site is to be looked at again.
         orders: What this pass has ordered so far.
     """
@@ -88,6 +90,7 @@ class Site:
     mute: dict[str, float] = field(default_factory=dict)
     rounds: rounds.Rounds = field(default_factory=rounds.Rounds)
     powered: dict[storm.Domain, tuple[float, str]] = field(default_factory=dict)
+    claims: dict[str, str] = field(default_factory=dict)
     due_at: float | None = None
     paths: proxies.PathMemory = field(default_factory=proxies.PathMemory)
     alerts: dict[Alert, RaisedAlert] = field(default_factory=dict)
@@ -101,6 +104,15 @@ class Site:
     def startup_ends_at(self) -> float:
         """Until then a host that was not seen since this start is not fenced."""
         return self.started_at + self.rules.safety.startup_hold_s
+
+    def circumstances(self, machine: Machine) -> Circumstances:
+        """Gather what is weighed before a host is fenced."""
+        about = machine.circumstances(self.startup_ends_at, journal_writable=self.journal_writable)
+        if not self.claims or about.operation is not None:
+            return about
+        agents = machine.host.power_management.agents
+        claimed = (self.claims[agent.outlet] for agent in agents if agent.outlet in self.claims)
+        return replace(about, operation=next(claimed, None))
 
     def new_id(self) -> str:
         """Return the id of a new operation."""

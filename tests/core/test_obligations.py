@@ -8,7 +8,7 @@ import pytest
 
 from pmwatchd.core.events import CancelRequested, PersonEvent, PowerRequested, StatusRequested
 from pmwatchd.core.model import Action, AgentResult, FenceAction, PowerStatus, Switches
-from pmwatchd.core.orders import PowerRead
+from pmwatchd.core.orders import Accepted, PowerRead, Refused
 from tests.core.scene import FENCING, RULES, SAFETY, Scene, Switch, agent, dead, host
 from tests.core.test_power import miswired
 
@@ -323,3 +323,67 @@ def test_an_off_in_vain_that_lands_late_is_undone_though_another_group_was_prove
 
     assert switch(scene, "a").power is ON
     assert scene.alerts() == set()
+
+
+# hosts that the inventory lacks -------------------------------------------------------------
+
+
+def test_nobody_switches_what_the_operation_of_a_removed_host_still_switches() -> None:
+    scene = dead(host("node7", agent()), OTHER)
+    switch(scene).stuck = {FenceAction.ON}
+    scene.until("fence.on_failed")
+    scene.switches["node6", "bmc"] = switch(scene)
+    scene.alive["node6"] = False
+    scene.load(host("node6", agent(), address=scene.hosts["node7"].address), OTHER)
+    scene.put(PowerRequested(request=99, host="node6", action=Action.OFF, by="ann"))
+    refused = scene.answers[99]
+    assert isinstance(refused, Refused)
+    assert "op_1_1 of node7" in refused.reason
+    switch(scene).stuck = set()
+    scene.run(60)
+    scene.put(PowerRequested(request=100, host="node6", action=Action.OFF, by="ann"))
+
+    assert isinstance(scene.answers[100], Accepted)
+
+
+def left_behind() -> Scene:
+    """The operation of a removed host has ended, and one of its supplies is off."""
+    scene = dead(host("node7", agent("a"), agent("b")), OTHER)
+    switch(scene, "b").stuck = {FenceAction.ON}
+    scene.until("fence.off_proven")
+    scene.load(OTHER)
+    scene.run(60)
+    assert scene.fleet.host("node7") is None
+    return scene
+
+
+def test_a_supply_of_a_removed_host_that_was_left_off_is_told_until_a_person_gives_it_up() -> None:
+    first = left_behind()
+    scene = Scene(OTHER, after=first, at=first.now + 5.0)
+    (alert,) = scene.fleet.alerts()
+    assert (str(alert.name), "node7" in alert.reason) == ("left_off", True)
+    cancel(scene)
+    assert scene.fleet.alerts() == ()
+    again = Scene(OTHER, after=scene, at=scene.now + 5.0)
+
+    assert again.fleet.alerts() == ()
+
+
+def test_a_supply_of_a_removed_host_is_pursued_when_the_host_is_back() -> None:
+    scene = left_behind()
+    switch(scene, "b").stuck = set()
+    scene.load(host("node7", agent("a"), agent("b")), OTHER)
+    scene.run(120)
+
+    assert scene.fleet.alerts() == ()
+    assert switch(scene, "b").power is ON
+
+
+def test_a_host_that_a_person_keeps_off_is_not_owed_anything_when_it_is_removed() -> None:
+    scene = Scene(host("node7", agent()), OTHER)
+    power(scene, Action.OFF)
+    scene.run(10)
+    assert scene.status() == "maintenance"
+    scene.load(OTHER)
+
+    assert scene.fleet.alerts() == ()

@@ -289,7 +289,7 @@ def test_a_host_that_only_its_operation_keeps_does_not_show_that_we_are_well() -
     scene.kill("node7")
     scene.run(60)
 
-    assert scene.holds() == ["observer_ill"]
+    assert "observer_ill" in scene.holds()
     assert scene.commands() == []
 
 
