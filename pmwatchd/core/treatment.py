@@ -38,8 +38,6 @@ from pmwatchd.core.site import Site
 
 Sign = Answered | Silent | ObserverPaused
 
-_LOOK = HoldName.LAST_LOOK
-
 JUDGE_EVERY_S = 1.0
 """A host that stays silent is judged again at least so often."""
 
@@ -104,21 +102,20 @@ def _looked(
 ) -> None:
     """Judge everything again for the last look before an ``off``, and show what stops it."""
     if operation.cause is Cause.PERSON or operation.vouched is not None:
-        verdicts, unsure = _against_a_word(machine), False
+        verdicts, unsure = _against_a_word(machine, now), False
     else:
         verdicts, unsure = _against_fencing(site, machine, operation.looked_at, now)
     judgement.show(site, machine, verdicts, now)
-    lasting = any(verdict.until_at is None for verdict in verdicts if verdict.name is not _LOOK)
-    lasting = lasting or (bool(verdicts) and isinstance(machine.watch, watching.Unknown))
+    lasting = any(verdict.until_at is None for verdict in verdicts)
     held = tuple(f"{verdict.name}: {verdict.reason}" for verdict in verdicts)
     looked = Looked(event.turn, event.result, held, lasting, unsure)
     operate.fence_step(site, machine, looked, now)
 
 
-def _against_a_word(machine: Machine) -> tuple[Verdict, ...]:
+def _against_a_word(machine: Machine, now: float) -> tuple[Verdict, ...]:
     """Return what stops a person's ``off``: no hold, but a host that may yet answer."""
     may_answer = not machine.silent and not isinstance(machine.watch, watching.Unknown)
-    return (_not_silent(machine),) if may_answer else ()
+    return (_not_silent(machine, now),) if may_answer else ()
 
 
 def _against_fencing(
@@ -131,14 +128,16 @@ def _against_fencing(
         verdicts = (*verdicts, judgement.SHADOWED)
     verdicts = (*verdicts, *judgement.crowded(site, machine, now))
     if not machine.silent:
-        verdicts = (*verdicts, _not_silent(machine))
+        verdicts = (*verdicts, _not_silent(machine, now))
     if consult.unsure(machine, looked_at):
         consult.ask(site, machine, now)
     return verdicts, consult.unsure(machine, looked_at)
 
 
-def _not_silent(machine: Machine) -> Verdict:
-    return Verdict(_LOOK, f"the host is {watching.liveness(machine.watch)}")
+def _not_silent(machine: Machine, now: float) -> Verdict:
+    """Hold a host that is within its grace, which time ends, or that is not known."""
+    ends_at = None if isinstance(machine.watch, watching.Unknown) else now
+    return Verdict(HoldName.LAST_LOOK, f"the host is {watching.liveness(machine.watch)}", ends_at)
 
 
 def attend(site: Site, machine: Machine, now: float) -> None:
