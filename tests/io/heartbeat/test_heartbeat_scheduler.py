@@ -217,6 +217,24 @@ async def test_a_host_that_changes_only_its_pace_keeps_its_last_answer() -> None
         assert scene.ear.is_quiet
 
 
+async def test_a_host_that_changes_only_its_pace_is_still_known_not_to_have_been_heard() -> None:
+    async with running() as scene:
+        port = refusing()
+        node = host(tcp(port), timeout_s=0.5)
+        scene.watch(node)
+        await scene.ear.next()
+        with deaf(port):
+            await until(lambda: scene.scheduler._asking.sockets == 1)
+            scene.clock.ahead_s += 1000.0
+            await scene.heartbeats(ProbeResult.LOCAL_FAULT, 1)
+            scene.watch(replace(node, heartbeat=replace(node.heartbeat, interval_s=0.2)))
+            silent = await scene.ear.next()
+
+        assert isinstance(silent, Silent)
+        assert silent.last_answer_at is not None
+        assert silent.deaf_until > silent.last_answer_at + 900.0
+
+
 async def test_a_removed_host_is_forgotten_with_what_is_under_way() -> None:
     with deaf() as port:
         async with running() as scene:
