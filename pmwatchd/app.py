@@ -233,6 +233,7 @@ class Daemon:
             memories=remembered.hosts,
             operations=remembered.operations,
             load=lambda: runner.running,
+            last_answer_at=scheduler.last_answer_at,
             site=remembered.site,
         )
         engine = self._engine = Engine(

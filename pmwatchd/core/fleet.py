@@ -81,6 +81,7 @@ class Fleet:
         memories: What the journal remembers of hosts.
         operations: Operations that a former start left open.
         load: Tells how many executions run now, by proxy name.
+        last_answer_at: Tells when a host answered last; kept by the listener.
         site: What a person set for the whole site.
     """
 
@@ -93,9 +94,10 @@ class Fleet:
         memories: Mapping[str, SaveHost] | None = None,
         operations: Iterable[SaveOperation] = (),
         load: Callable[[], Mapping[str, int]] = dict,
+        last_answer_at: Callable[[str], float | None] = lambda _name: None,
         site: SaveSite | None = None,
     ) -> None:
-        self._site = Site(epoch=epoch, started_at=now, load=load)
+        self._site = Site(epoch=epoch, started_at=now, load=load, last_answer_at=last_answer_at)
         self._saved_site = site or SaveSite()
         self._roster = Roster(self._site, wall, memories or {}, operations)
         self._machines = self._roster.machines

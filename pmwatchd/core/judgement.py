@@ -134,9 +134,7 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
     if (pause := site.pause) is not None:
         yield Verdict(HoldName.PAUSED, f"paused by {pause.by}: {pause.reason}", pause.until_at)
     host = machine.host
-    others = len(site.answering) - (machine.name in site.answering)
-    ill = site.observer.complaint(now) or site.observer.ill
-    ill = ill or site.observer.isolated(now, machine.heard_at, others_up=others > 0)
+    ill = site.observer.complaint(now) or site.observer.ill or _isolated(site, machine, now)
     if ill:
         yield Verdict(HoldName.OBSERVER_ILL, ill)
     if site.override is None:
@@ -149,6 +147,14 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
         found = dump.verdict(machine.dump, machine.heard_at, silent_at, site.rules.kdump, now)
         if found is not None:
             yield found
+
+
+def _isolated(site: Site, machine: Machine, now: float) -> str:
+    """Return why nothing is known to answer since the silence began, or "" when something does."""
+    # what the suspect has not answered twice by then has not failed on the way from here
+    since_at = machine.silent_from + watching.PAUSE_INTERVALS * machine.host.heartbeat.interval_s
+    others_up = site.others_heard(machine, since_at)
+    return site.observer.isolated(now, machine.heard_at, others_up=others_up)
 
 
 def _tell_unfenced(site: Site, machine: Machine, verdicts: tuple[Verdict, ...], now: float) -> None:

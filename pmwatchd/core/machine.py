@@ -213,6 +213,15 @@ class Machine:
         return -math.inf if self.last_answer_at is None else self.last_answer_at
 
     @property
+    def silent_from(self) -> float:
+        """From when on its silence counts: its last answer, or a pardon."""
+        match self.watch:
+            case watching.Connecting() | watching.NonResponsive():
+                return max(self.heard_at, self.watch.base_at)
+            case _:
+                return self.heard_at
+
+    @property
     def answers(self) -> bool:
         """Answers from elsewhere: the host of this daemon does whatever becomes of its network."""
         up = isinstance(self.watch, watching.Up)

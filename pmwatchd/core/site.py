@@ -14,10 +14,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from pmwatchd.core import budget, proxies, rounds, storm
+from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.holds import Circumstances
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Candidate, FenceAction, FenceAgent, Host
+from pmwatchd.core.model import Alert, Candidate, FenceAction, FenceAgent, Heartbeat, Host
 from pmwatchd.core.observer import Observer
 from pmwatchd.core.operation import Operation
 from pmwatchd.core.orders import Order, Record, RunAgent, Value
@@ -57,6 +58,7 @@ class Site:
     Attributes:
         epoch: Number of this start; makes operation ids unique.
         load: Tells how many executions run now, by proxy name.
+        last_answer_at: Tells when a host answered last; a healthy one is told of only once.
         serving: Hosts that may run agents for others now.
         answering: Hosts that answer.
         fencing: Hosts that an automatic operation switches off now; each takes a slot.
@@ -75,6 +77,7 @@ class Site:
     started_at: float
     rules: Rules = field(default_factory=Rules)
     load: Callable[[], Mapping[str, int]] = dict
+    last_answer_at: Callable[[str], float | None] = lambda _name: None
     hosts: dict[str, Host] = field(default_factory=dict)
     serving: dict[str, Host] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
@@ -113,6 +116,24 @@ class Site:
         agents = machine.host.power_management.agents
         claimed = (self.claims[agent.outlet] for agent in agents if agent.outlet in self.claims)
         return replace(about, operation=next(claimed, None))
+
+    def others_heard(self, machine: Machine, since_at: float) -> bool:
+        """Whether another host answers, and has done so since then; asks until one is found."""
+        others = (name for name in self.answering if name != machine.name)
+        return any(self._heard_at(name) > since_at for name in others)
+
+    def hears(self, now: float) -> bool:
+        """Whether a host answers, and not only until its next heartbeat tells otherwise."""
+        if not self.missed:  # nobody is to be judged: healthy hosts are not looked through
+            return bool(self.answering)
+        return any(
+            self._heard_at(name) >= now - _lately_s(self.hosts[name].heartbeat)
+            for name in self.answering
+        )
+
+    def _heard_at(self, name: str) -> float:
+        at = self.last_answer_at(name)
+        return -math.inf if at is None else at
 
     def new_id(self) -> str:
         """Return the id of a new operation."""
@@ -197,3 +218,8 @@ class Site:
         """Clear an alert of the whole site."""
         if self.alerts.pop(alert, None) is not None:
             self.tell("alert.cleared", alert=alert)
+
+
+def _lately_s(heartbeat: Heartbeat) -> float:
+    """Return how long ago a host that answers may have done so: its next time-out has to pass."""
+    return watching.PAUSE_INTERVALS * heartbeat.interval_s + heartbeat.timeout_s

@@ -68,7 +68,7 @@ def _expire(site: Site, name: str, word: Suspension | None, now: float) -> Suspe
 def _judge_observer(site: Site, now: float) -> tuple[float, float] | None:
     """Judge our own health and tell it; return the time in which nobody could be heard."""
     observer = site.observer
-    observer.hear(now, hosts_up=bool(site.answering))
+    observer.hear(now, hosts_up=site.hears(now))
     was_ill = observer.ill
     deaf = observer.judge(now, _alone(site, now), started_at=site.started_at)
     if observer.ill:

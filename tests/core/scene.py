@@ -221,6 +221,7 @@ class Scene:
             wall=WALL + timedelta(seconds=self.now),
             memories=self.memories,
             operations=[saved for saved in self.saved.values() if saved.outcome is None],
+            last_answer_at=self._last_answer.get,
             site=self.site,
         )
         self.put(InventoryLoaded(self.hosts, self.rules))

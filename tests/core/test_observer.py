@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
-from pmwatchd.core.events import CanaryHeard, ObserverPaused, PowerRequested
-from pmwatchd.core.model import Action, AgentResult, Grace, Opinion, Probe
+from pmwatchd.core.events import (
+    Answered,
+    CanaryHeard,
+    HeartbeatsHeard,
+    ObserverPaused,
+    PowerRequested,
+    Silent,
+)
+from pmwatchd.core.model import Action, AgentResult, Grace, Host, Opinion, Probe
 from pmwatchd.core.observer import STEADY_S
+from pmwatchd.core.rules import Rules
 from tests.core.scene import ALONE, BASTION, CANARY, Scene, agent, dead, host, ruled
 
 NODE = host("node7", agent())
@@ -138,6 +147,68 @@ def test_where_nothing_answered_at_all_everything_is_heard_anew_when_something_d
 
     assert scene.now - mended_at >= NODE.grace.period_s
     assert scene.events("observer") == ["observer.ill", "observer.well"]
+
+
+class Paced(Scene):
+    """Each host is asked at its own pace, and of some nothing but local faults comes."""
+
+    def __init__(self, *hosts: Host, rules: Rules) -> None:
+        super().__init__(*hosts, rules=rules)
+        self.hears = False
+        self.faulty: set[str] = set()
+        for one in hosts:
+            self._every(one.heartbeat.interval_s, partial(self._beat_of, one.name))
+
+    def _beat_of(self, name: str) -> None:
+        if name in self.faulty:
+            return
+        if not self.alive[name]:
+            self.put(HeartbeatsHeard(silent=(Silent(name, self._last_answer.get(name)),)))
+        elif self._reported.get(name) is not True:
+            self.put(HeartbeatsHeard((Answered(name, self.now),)))
+        if self.alive[name]:
+            self._last_answer[name] = self.now
+        self._reported[name] = self.alive[name]
+
+
+def slow(one: Host, interval_s: float) -> Host:
+    return replace(one, heartbeat=replace(one.heartbeat, interval_s=interval_s))
+
+
+def test_a_neighbour_that_has_not_been_asked_since_the_silence_began_shows_nothing() -> None:
+    scene = Paced(NODE, slow(OTHER, 120.0), rules=ALONE)
+    scene.run(125)
+    scene.opinions = {"node8": Opinion.NONE}
+    scene.kill("node7")
+    scene.kill("node8")  # our own cable: its heartbeat that will tell is far away
+    scene.run(90)
+
+    assert scene.status("node8") == "up"
+    assert scene.holds() == ["observer_ill"]
+    assert scene.commands() == []
+
+
+def test_a_slow_neighbour_that_answers_during_a_silence_shows_that_we_are_well() -> None:
+    scene = Paced(NODE, slow(OTHER, 120.0), rules=ruled(canaries=(), witnesses=0))
+    scene.run(125)
+    scene.kill("node7")
+    scene.run(90)
+    assert scene.holds() == ["observer_ill"]
+    scene.run(60)
+
+    assert scene.commands() == ["off", "on"]
+    assert site_alerts(scene) == []
+
+
+def test_a_neighbour_of_which_only_local_faults_come_shows_nothing() -> None:
+    scene = Paced(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
+    scene.run(10)
+    scene.kill("node7")
+    scene.faulty = {"node8"}
+    scene.run(3600)
+
+    assert scene.commands() == []
+    assert site_alerts(scene) == ["observer_ill"]
 
 
 def test_a_witness_that_can_be_asked_shows_that_we_are_well() -> None:

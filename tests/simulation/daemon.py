@@ -134,6 +134,7 @@ class Daemon:
             memories=remembered.hosts,
             operations=remembered.operations,
             load=lambda: self.runner.running,
+            last_answer_at=self.ears.last_answer_at,
             site=remembered.site,
         )
         self.fleet.hears = around.witness.held.stepped
