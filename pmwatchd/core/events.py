@@ -38,12 +38,14 @@ class Silent:
 
     Attributes:
         last_answer_at: When it last answered since this start, or None.
-        deaf_until: Until then a local fault kept us from hearing it: silence before
-            that counts for nothing.
+        deaf_since: From then until *deaf_until* nothing but local faults came, since the
+            heartbeat before that told: that time counts for nothing, and what it was
+            before it still does.
     """
 
     host: str
     last_answer_at: float | None
+    deaf_since: float = -math.inf
     deaf_until: float = -math.inf
 
 

@@ -206,10 +206,10 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
             return replace(watch, failures=watch.failures + 1)
         case Up():
             answered_at = watch.since_at if sign.last_answer_at is None else sign.last_answer_at
-            base_at = max(watch.base_at, answered_at, sign.deaf_until)
+            base_at = _without_deafness(max(watch.base_at, answered_at), sign)
             return _tick(host, Connecting(now, base_at, failures=1), now)
         case Connecting():
-            base_at = max(watch.base_at, sign.deaf_until)
+            base_at = _without_deafness(watch.base_at, sign)
             counted = replace(watch, base_at=base_at, failures=watch.failures + 1)
             return _tick(host, counted, now)
         case Booting():
@@ -218,6 +218,13 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
             return watch
         case _:
             assert_never(watch)
+
+
+def _without_deafness(base_at: float, sign: Silent) -> float:
+    """Forget the time in which only local faults came, and no more: one now and then is usual."""
+    if base_at >= sign.deaf_until:
+        return base_at
+    return base_at + sign.deaf_until - max(base_at, sign.deaf_since)
 
 
 def _tick(host: Host, watch: Watch, now: float) -> Watch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from pmwatchd.core import watch
@@ -63,6 +65,31 @@ def test_silence_before_the_end_of_a_local_fault_counts_for_nothing(before: watc
 
     assert isinstance(state, Connecting)
     assert state.base_at == 180
+
+
+@pytest.mark.parametrize(
+    ("deaf_since", "deaf_until", "base_at"),
+    [(120.0, 150.0, 125.0), (90.0, 150.0, 150.0), (60.0, 90.0, 95.0)],
+)
+def test_a_silence_is_older_than_a_local_fault_in_it_by_what_was_heard_before(
+    deaf_since: float, deaf_until: float, base_at: float
+) -> None:
+    silence = Connecting(100, base_at=95, failures=1)
+    sign = Silent("node7", last_answer_at=95.0, deaf_since=deaf_since, deaf_until=deaf_until)
+
+    assert watch.step(NODE, silence, sign, 155) == Connecting(100, base_at, failures=2)
+
+
+def test_a_local_fault_now_and_then_does_not_keep_a_silence_from_its_end() -> None:
+    state: watch.Watch = Up(10)
+    for number in range(1, 30):
+        now = 100.0 + 5.0 * number
+        if number % 11:
+            faulty = number % 11 == 1 and number > 1
+            deaf = (now - 10.0, now - 5.0) if faulty else (-math.inf, -math.inf)
+            state = watch.step(NODE, state, Silent("node7", 100.0, *deaf), now)
+
+    assert state == NonResponsive(165.0, base_at=105.0)
 
 
 def test_grace_does_not_end_by_count_alone() -> None:

@@ -36,7 +36,9 @@ class Watched:
         answered: How its last heartbeat ended; None before the first. Local faults leave it.
         weak: Its last answer was of weak signs only, where it has a probe that gives strong
             ones; None while that is not known.
-        deaf_until: The end of its last heartbeat that a local fault spoilt.
+        told_at: The end of its last heartbeat that no local fault spoilt.
+        deaf_since: The same, as of the first heartbeat that one has spoilt since.
+        deaf_until: The end of the last heartbeat that one has spoilt since.
         report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
         beat: The planned heartbeat under way, if any.
         queued: Its heartbeat is due and waits for its turn.
@@ -48,6 +50,8 @@ class Watched:
     last_answer_at: float | None = None
     answered: bool | None = None
     weak: bool | None = False
+    told_at: float = -math.inf
+    deaf_since: float = -math.inf
     deaf_until: float = -math.inf
     report_from: float | None = None
     beat: Beat | None = None
@@ -59,14 +63,16 @@ class Watched:
     ) -> Answered | Silent | CanaryHeard | None:
         """Take the end of a planned heartbeat; what is to be told of it: a miss or a change."""
         if result is ProbeResult.LOCAL_FAULT:
-            self.deaf_until = now
+            self.deaf_since, self.deaf_until = self.told_at, now
             return None
+        deaf = self.deaf_since, self.deaf_until
+        self.told_at, self.deaf_since, self.deaf_until = now, -math.inf, -math.inf
         asked_for = self.report_from is not None and beat.began_at >= self.report_from
         if asked_for:
             self.report_from = None
         if result is ProbeResult.SILENT:
             self.answered, self.weak = False, None
-            return Silent(self.host.name, self.last_answer_at, self.deaf_until)
+            return Silent(self.host.name, self.last_answer_at, *deaf)
         weak = self.weak if beat.weak is None else beat.weak
         changed = not self.answered or weak is not self.weak
         self.answered, self.weak = True, weak

@@ -226,7 +226,8 @@ class Scheduler:
             watched = Watched(host, first_due(host, now), known.last_answer_at, known.answered)
             watched.weak = known.weak
             watched.report_from = known.report_from
-            watched.deaf_until = known.deaf_until
+            watched.told_at = known.told_at
+            watched.deaf_since, watched.deaf_until = known.deaf_since, known.deaf_until
         else:
             watched = Watched(host, first_due(host, now))
         if known is not None:

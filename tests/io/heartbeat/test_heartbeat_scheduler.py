@@ -233,6 +233,24 @@ async def test_a_host_that_changes_only_its_pace_is_still_known_not_to_have_been
         assert isinstance(silent, Silent)
         assert silent.last_answer_at is not None
         assert silent.deaf_until > silent.last_answer_at + 900.0
+        assert silent.deaf_since == pytest.approx(silent.last_answer_at, abs=1.0)
+
+
+async def test_what_a_local_fault_hid_is_told_with_the_next_silence_and_only_once() -> None:
+    async with running() as scene:
+        port = refusing()
+        scene.watch(host(tcp(port), timeout_s=0.2))
+        await scene.ear.next()
+        with deaf(port):
+            await until(lambda: scene.scheduler._asking.sockets == 1)
+            scene.clock.ahead_s += 1000.0
+            await scene.heartbeats(ProbeResult.LOCAL_FAULT, 1)
+            first, second = await scene.ear.next(), await scene.ear.next()
+
+        assert isinstance(first, Silent)
+        assert first.deaf_until - first.deaf_since > 900.0
+        assert isinstance(second, Silent)
+        assert second.deaf_until < 0.0
 
 
 async def test_a_removed_host_is_forgotten_with_what_is_under_way() -> None:
