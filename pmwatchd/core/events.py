@@ -50,6 +50,21 @@ class Silent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """
+    For longer than its grace nothing but local faults came of a host; told once.
+
+    The first heartbeat after that which tells anything is told, whatever it tells.
+
+    Attributes:
+        fault: The fault of the last of them, in a word.
+    """
+
+    host: str
+    fault: str
+
+
+@dataclass(frozen=True, slots=True)
 class HeartbeatsHeard:
     """
     The changes and misses of many hosts in one go.
@@ -60,6 +75,7 @@ class HeartbeatsHeard:
 
     answered: tuple[Answered, ...] = ()
     silent: tuple[Silent, ...] = ()
+    unheard: tuple[Unheard, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

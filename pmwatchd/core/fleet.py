@@ -115,6 +115,8 @@ class Fleet:
                     self._sense(answered.host, answered, now)
                 for silent in event.silent:
                     self._sense(silent.host, silent, now)
+                for unheard in event.unheard:
+                    self._sense(unheard.host, unheard, now)
             case DeadlineReached():
                 self._pass_time(now)
             case AgentReplied():

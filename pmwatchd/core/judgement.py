@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pmwatchd.core import consult, dump, holds, operate, soft, upkeep
+from pmwatchd.core import consult, deafness, dump, holds, operate, soft, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.budget import Rank
 from pmwatchd.core.holds import Verdict
@@ -44,7 +44,8 @@ def judge(site: Site, machine: Machine, now: float) -> None:
         return  # what the last look found stays shown
     treated = operation is not None and _treats(operation)
     if not machine.silent or treated or machine.gone:
-        show(site, machine, (), now)
+        known = treated or machine.gone
+        show(site, machine, () if known else tuple(deafness.verdicts(machine)), now)
         if isinstance(machine.watch, watching.Connecting) and not treated:
             consult.ask(site, machine, now)  # so that it is known when its grace ends
         return
@@ -137,6 +138,8 @@ def _of_the_site(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:
     ill = site.observer.complaint(now) or site.observer.ill or _isolated(site, machine, now)
     if ill:
         yield Verdict(HoldName.OBSERVER_ILL, ill)
+    else:
+        yield from deafness.verdicts(machine)
     if site.override is None:
         for domain in site.census.domains(host):
             if (storm := site.storms.get(domain)) is not None:

@@ -44,6 +44,19 @@ class Maintenance:
     announced: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Deafness:
+    """
+    Nothing but local faults comes of a host; see :mod:`pmwatchd.core.deafness`.
+
+    Attributes:
+        fingerprint: Where and how it was asked.
+    """
+
+    fault: str
+    fingerprint: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Check:
     """
@@ -106,6 +119,7 @@ class Machine:
     A host and its state.
 
     Attributes:
+        deafness: Why nothing is known of it, for longer than its grace.
         last_answer_at: When it last answered, as far as the core was told.
         seen: It has answered since this start.
         operated_at: When an operation of it ended last; what was asked before is out of date.
@@ -136,6 +150,7 @@ class Machine:
     seen: bool = False
     operated_at: float = -math.inf
     unanswered: bool = False
+    deafness: Deafness | None = None
     last_answer_at: float | None = None
     fingerprint: str | None = None
     operation: Operation | None = None
@@ -247,6 +262,8 @@ class Machine:
                 return Standing.ANSWERING
             case watching.NonResponsive():
                 return Standing.SILENT
+            case watching.Connecting() if self.deafness is not None:
+                return Standing.NOT
             case watching.Connecting():
                 return Standing.SILENT if self.unanswered else Standing.ANSWERING
             case _:

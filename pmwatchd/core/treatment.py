@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pmwatchd.core import (
     consult,
+    deafness,
     dumping,
     fence,
     judgement,
@@ -29,6 +30,7 @@ from pmwatchd.core.events import (
     HostProbed,
     ObserverPaused,
     Silent,
+    Unheard,
 )
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
@@ -36,7 +38,7 @@ from pmwatchd.core.model import Alert, Cause, HoldName, Host, ProbeResult
 from pmwatchd.core.operation import Doubted, Looked, Operation, Phase, Recovered
 from pmwatchd.core.site import Site
 
-Sign = Answered | Silent | ObserverPaused
+Sign = Answered | Silent | Unheard | ObserverPaused
 
 JUDGE_EVERY_S = 1.0
 """A host that stays silent is judged again at least so often."""
@@ -44,8 +46,11 @@ JUDGE_EVERY_S = 1.0
 
 def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
     """Take in a sign of life, or of silence."""
-    if not isinstance(sign, ObserverPaused):
+    if isinstance(sign, Unheard):
+        deafness.began(site, machine, sign, now)
+    elif not isinstance(sign, ObserverPaused):
         machine.unanswered = isinstance(sign, Silent)
+        deafness.ended(site, machine)
     if isinstance(sign, Silent) and _boots_unheard(site, machine):
         return
     if isinstance(sign, Answered):
@@ -158,6 +163,7 @@ def attend(site: Site, machine: Machine, now: float) -> None:
             operate.fence_step(site, machine, DeadlineReached(), now)
     dumping.attend(site, machine, now)
     weakness.attend(site, machine, now)
+    deafness.attend(site, machine)
     judgement.judge(site, machine, now)
     powerwatch.attend(site, machine, now)
 

@@ -26,7 +26,7 @@ def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> No
     if not isinstance(watch, watching.Up | watching.Connecting):
         machine.weak_since = None  # whatever comes back speaks for itself
     match watch:
-        case watching.Connecting() if isinstance(before, watching.Up):
+        case watching.Connecting() if isinstance(before, watching.Up) and not machine.deafness:
             site.tell("watch.grace_began", machine, silent_s=round(now - watch.base_at, 3))
         case watching.NonResponsive():
             silent_s = round(now - watch.base_at, 3)

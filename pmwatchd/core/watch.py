@@ -5,7 +5,7 @@ Is it alive?
 
                  silent                grace over
     Up --------------------> Connecting ---------> NonResponsive
-     ^  \______ answered _______/   |                   |
+     ^  \__ answered, unheard __/   |                   |
      |                              | answered          | answered
      +------------------------------+-------------------+
      ^                                       powered on |
@@ -24,7 +24,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import assert_never
 
-from pmwatchd.core.events import Answered, DeadlineReached, ObserverPaused, Silent
+from pmwatchd.core.events import Answered, DeadlineReached, ObserverPaused, Silent, Unheard
 from pmwatchd.core.model import Host, Liveness
 
 PAUSE_INTERVALS = 2
@@ -94,7 +94,7 @@ class Booting:
 
 
 Watch = Unknown | Up | Connecting | NonResponsive | Booting
-Sign = Answered | Silent | DeadlineReached | ObserverPaused
+Sign = Answered | Silent | Unheard | DeadlineReached | ObserverPaused
 
 _LIVENESS = {
     Unknown: Liveness.UNKNOWN,
@@ -118,6 +118,8 @@ def step(host: Host, watch: Watch, sign: Sign, now: float) -> Watch:
             return watch if isinstance(watch, Up) else Up(now, base_at=now)
         case Silent():
             return _miss(host, watch, sign, now)
+        case Unheard():  # nobody can say that it is up; that it is silent neither
+            return Connecting(now, base_at=now) if isinstance(watch, Up) else watch
         case ObserverPaused():
             return _pardon(host, watch, sign, now)
         case DeadlineReached():

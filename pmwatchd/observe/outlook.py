@@ -60,7 +60,7 @@ SENTENCES: Mapping[HoldName, str] = MappingProxyType(
         HoldName.BACKOFF: "The next try begins when the backoff is over[ ({until})].",
         HoldName.OBSERVER_ILL: (
             "It waits until our own place in the network is well: canaries, other hosts or a "
-            "witness have to answer this daemon."
+            "witness have to answer this daemon, and it has to be able to try the host's probes."
         ),
         HoldName.STORM: (
             "It waits until fewer hosts are silent and the cooldown is over[ ({until})], or for "
@@ -191,6 +191,11 @@ def outlook(view: HostView, running: OperationView | None, wall_of: WallOf) -> s
             )
         case Liveness.UP:
             return f"It is judged as soon as it is silent beyond its grace: {limits}."
+        case Liveness.CONNECTING if Alert.OBSERVER_ILL in {alert.name for alert in view.alerts}:
+            return (
+                "Nothing is known of it: its probes cannot be tried from here. Its grace begins "
+                "with the first heartbeat that it does not answer."
+            )
         case Liveness.CONNECTING:
             heard_at = view.since_at if view.last_answer_at is None else view.last_answer_at
             earliest = stamp(wall_of(heard_at + grace_s))

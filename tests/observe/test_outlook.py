@@ -116,6 +116,13 @@ def test_what_comes_next_follows_from_the_liveness(liveness: Liveness, words: st
     assert words in outlook(up("node7", liveness=liveness), None, wall_of)
 
 
+def test_a_host_that_we_cannot_ask_is_not_said_to_be_within_its_grace() -> None:
+    ill = RaisedAlert(name=Alert.OBSERVER_ILL, since_at=1000.0, reason="no_route")
+    view = replace(up("node7", liveness=Liveness.CONNECTING), alerts=(ill,))
+
+    assert "cannot be tried from here" in outlook(view, None, wall_of)
+
+
 @pytest.mark.parametrize("phase", Phase)
 def test_every_phase_of_an_operation_is_told_in_words(phase: Phase) -> None:
     said = outlook(up("node7", operation="op_1"), replace(operation(), phase=phase), wall_of)

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
+from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent, Unheard
 from pmwatchd.core.model import Host, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat.beat import Beat, Watched
 from pmwatchd.io.heartbeat.sign import ALIVE, SILENT, WEAK, Sign
@@ -115,7 +115,7 @@ class Ears:
         if result is ProbeResult.ALIVE:
             watched.last_answer_at = began_at  # even where a strong sign is still awaited
         if result is ProbeResult.LOCAL_FAULT:
-            watched.conclude(beat, result, began_at)
+            self._tell(watched.conclude(beat, result, began_at))
         elif result is ProbeResult.ALIVE and known and beat.weak is watched.weak:
             self._heard(watched.host, beat)
         else:
@@ -147,11 +147,16 @@ class Ears:
             result = ProbeResult.LOCAL_FAULT  # seen too late to be silence
         if result is ProbeResult.ALIVE:
             self._heard(watched.host, beat)
-        match watched.conclude(beat, result, now):
+        self._tell(watched.conclude(beat, result, now))
+
+    def _tell(self, event: Answered | Silent | Unheard | CanaryHeard | None) -> None:
+        match event:
             case Answered() as answered:
                 self._listen(HeartbeatsHeard(answered=(answered,)))
             case Silent() as silent:
                 self._listen(HeartbeatsHeard(silent=(silent,)))
+            case Unheard() as unheard:
+                self._listen(HeartbeatsHeard(unheard=(unheard,)))
             case _:
                 pass
 

@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from pmwatchd.core.events import Answered, CanaryHeard, Silent
+from pmwatchd.core.events import Answered, CanaryHeard, Silent, Unheard
 from pmwatchd.core.model import Host, ProbeResult
 from pmwatchd.core.signs import combine, wants_words
 from pmwatchd.io.heartbeat.sign import Sign
@@ -39,6 +39,8 @@ class Watched:
         told_at: The end of its last heartbeat that no local fault spoilt.
         deaf_since: The same, as of the first heartbeat that one has spoilt since.
         deaf_until: The end of the last heartbeat that one has spoilt since.
+        faulty_since: The end of the first of these, while nothing else comes.
+        unheard: That nothing else comes for so long was told.
         report_from: Report an answer to a heartbeat begun from then on, even if nothing changed.
         beat: The planned heartbeat under way, if any.
         queued: Its heartbeat is due and waits for its turn.
@@ -53,6 +55,8 @@ class Watched:
     told_at: float = -math.inf
     deaf_since: float = -math.inf
     deaf_until: float = -math.inf
+    faulty_since: float | None = None
+    unheard: bool = False
     report_from: float | None = None
     beat: Beat | None = None
     queued: bool = False
@@ -60,13 +64,14 @@ class Watched:
 
     def conclude(
         self, beat: Beat, result: ProbeResult, now: float
-    ) -> Answered | Silent | CanaryHeard | None:
+    ) -> Answered | Silent | Unheard | CanaryHeard | None:
         """Take the end of a planned heartbeat; what is to be told of it: a miss or a change."""
         if result is ProbeResult.LOCAL_FAULT:
             self.deaf_since, self.deaf_until = self.told_at, now
-            return None
+            return self._spoilt(beat, now)
         deaf = self.deaf_since, self.deaf_until
         self.told_at, self.deaf_since, self.deaf_until = now, -math.inf, -math.inf
+        self.faulty_since, self.unheard = None, False
         asked_for = self.report_from is not None and beat.began_at >= self.report_from
         if asked_for:
             self.report_from = None
@@ -78,6 +83,17 @@ class Watched:
         self.answered, self.weak = True, weak
         self.last_answer_at = max(self.last_answer_at or -math.inf, beat.alive_at)
         return Answered(self.host.name, beat.alive_at, weak) if asked_for or changed else None
+
+    def _spoilt(self, beat: Beat, now: float) -> Unheard | None:
+        """Say, once, that nothing but local faults comes for longer than the grace."""
+        if self.faulty_since is None:
+            self.faulty_since = now
+        grace_s = self.host.grace.period_s + self.host.extra_grace_s
+        if self.unheard or now - self.faulty_since <= grace_s:
+            return None
+        self.unheard = True
+        self.answered = False  # an answer is a change again
+        return Unheard(self.host.name, beat.fault or "unknown")
 
 
 @dataclass(slots=True, eq=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection
 
-from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent
+from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent, Unheard
 
 REPORT_S = 0.2
 
@@ -22,11 +22,12 @@ class Report:
         self._listen = listen
         self._answered: list[Answered] = []
         self._silent: list[Silent] = []
+        self._unheard: list[Unheard] = []
         self._hosts: set[str] = set()
         self._told_at = -math.inf
         self.due_at = math.inf
 
-    def add(self, event: Answered | Silent, now: float) -> None:
+    def add(self, event: Answered | Silent | Unheard, now: float) -> None:
         """Keep *event* until the report is due."""
         if event.host in self._hosts:
             # One report holds one word about a host, or nobody could tell which came last.
@@ -34,14 +35,17 @@ class Report:
         self._hosts.add(event.host)
         if isinstance(event, Answered):
             self._answered.append(event)
-        else:
+        elif isinstance(event, Silent):
             self._silent.append(event)
+        else:
+            self._unheard.append(event)
         self.due_at = min(self.due_at, max(now, self._told_at + REPORT_S))
 
     def forget(self, hosts: Collection[str]) -> None:
         """What was heard of *hosts* belongs to a definition that is no longer valid."""
         self._answered = [event for event in self._answered if event.host not in hosts]
         self._silent = [event for event in self._silent if event.host not in hosts]
+        self._unheard = [event for event in self._unheard if event.host not in hosts]
         self._hosts.difference_update(hosts)
 
     def tell(self, now: float) -> None:
@@ -52,9 +56,10 @@ class Report:
     def _hand_on(self, now: float) -> None:
         self.due_at = math.inf
         self._told_at = now
-        heard = HeartbeatsHeard(tuple(self._answered), tuple(self._silent))
+        heard = HeartbeatsHeard(tuple(self._answered), tuple(self._silent), tuple(self._unheard))
         self._answered.clear()
         self._silent.clear()
+        self._unheard.clear()
         self._hosts.clear()
-        if heard.answered or heard.silent:
+        if heard != HeartbeatsHeard():
             self._listen(heard)

@@ -13,6 +13,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from pmwatchd import ports
 from pmwatchd.core.events import CanaryHeard, HeartbeatsHeard
@@ -223,11 +224,8 @@ class Scheduler:
             if known.host.heartbeat == host.heartbeat:
                 known.host = host
                 return known
-            watched = Watched(host, first_due(host, now), known.last_answer_at, known.answered)
-            watched.weak = known.weak
-            watched.report_from = known.report_from
-            watched.told_at = known.told_at
-            watched.deaf_since, watched.deaf_until = known.deaf_since, known.deaf_until
+            due_at = first_due(host, now)
+            watched = replace(known, host=host, due_at=due_at, beat=None, queued=False)
         else:
             watched = Watched(host, first_due(host, now))
         if known is not None:

@@ -16,7 +16,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent
+from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent, Unheard
 from pmwatchd.core.model import Heartbeat, Host, Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat import Scheduler
 
@@ -65,7 +65,7 @@ class Ear:
     def __init__(self) -> None:
         self.reports: list[HeartbeatsHeard] = []
         self.canaries: asyncio.Queue[CanaryHeard] = asyncio.Queue()
-        self._events: asyncio.Queue[Answered | Silent] = asyncio.Queue()
+        self._events: asyncio.Queue[Answered | Silent | Unheard] = asyncio.Queue()
 
     def __call__(self, heard: HeartbeatsHeard | CanaryHeard) -> None:
         if isinstance(heard, CanaryHeard):
@@ -76,8 +76,10 @@ class Ear:
             self._events.put_nowait(answered)
         for silent in heard.silent:
             self._events.put_nowait(silent)
+        for unheard in heard.unheard:
+            self._events.put_nowait(unheard)
 
-    async def next(self) -> Answered | Silent:
+    async def next(self) -> Answered | Silent | Unheard:
         async with asyncio.timeout(PATIENCE_S):
             return await self._events.get()
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
-from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent
-from pmwatchd.core.model import Probe, ProbeResult, ProbeType
+from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent, Unheard
+from pmwatchd.core.model import Grace, Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat.report import REPORT_S
 from tests.io.heartbeat.scene import (
     accepting,
@@ -60,6 +60,7 @@ async def test_silence_tells_the_last_answer_and_the_next_answer_is_a_change() -
         event = await scene.ear.next()
         while isinstance(event, Silent):
             event = await scene.ear.next()
+        assert isinstance(event, Answered)
         assert event.at > silent.last_answer_at
 
 
@@ -251,6 +252,21 @@ async def test_what_a_local_fault_hid_is_told_with_the_next_silence_and_only_onc
         assert first.deaf_until - first.deaf_since > 900.0
         assert isinstance(second, Silent)
         assert second.deaf_until < 0.0
+
+
+async def test_a_dead_host_with_a_probe_that_cannot_be_tried_is_not_thought_up_for_ever() -> None:
+    async with running() as scene:
+        port = refusing()
+        node = host(UNRESOLVABLE, tcp(port), timeout_s=0.1)
+        scene.watch(replace(node, grace=Grace(period_s=0.3, failures=3)))
+        assert isinstance(await scene.ear.next(), Answered)
+        with deaf(port):
+            unheard = await scene.ear.next()
+        answered = await scene.ear.next()
+
+    assert isinstance(unheard, Unheard)
+    assert unheard.fault
+    assert isinstance(answered, Answered)
 
 
 async def test_a_removed_host_is_forgotten_with_what_is_under_way() -> None:
