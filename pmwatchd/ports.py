@@ -245,15 +245,30 @@ BEGUN = b"pmwatchd: begun\n"
 """What a command says first that announces itself."""
 
 
+# Told no action, many agents switch power off and on again: none is started before its first
+# line is here.  TERM, which `timeout` sends to all, must end the shell last: `timeout` goes with
+# it, and then nobody would KILL an agent that is deaf to TERM.
+_TOLD = (
+    "trap exit TERM;"
+    ' IFS= read -r first && [ -n "$first" ] &&'
+    r' { printf "%s\n" "$first"; cat; } | "$0" "$@"'
+)
+
+
+def told(argv: Sequence[str]) -> list[str]:
+    """Return a command that starts *argv* once there is input for it, and never without."""
+    return ["sh", "-c", _TOLD, *argv]
+
+
 def announcing(argv: Sequence[str]) -> list[str]:
     """
-    Return a command that says that it has begun, and only then becomes *argv*.
+    Return a command that says that it has begun, and starts *argv* once it is :func:`told`.
 
     sshd confirms a command as soon as it has forked; the home directory, the shell and its
     start-up files may take any time after that.  Where nobody listens any more it ends there.
     """
     word = BEGUN.decode().strip()
-    return ["sh", "-c", f'echo \'{word}\' && exec "$0" "$@"', *argv]
+    return ["sh", "-c", f"echo '{word}' && {{ {_TOLD}; }}", *argv]
 
 
 class Transport(Protocol):

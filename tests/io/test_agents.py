@@ -27,7 +27,7 @@ from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.io.agents import Catalogue, FenceAgents
 from pmwatchd.io.agents.catalogue import Ask
 from pmwatchd.io.local import LocalTransport
-from pmwatchd.ports import OUTPUT_LIMIT, Completed, always
+from pmwatchd.ports import BEGUN, OUTPUT_LIMIT, Completed, always
 from tests.kit.parts import needs
 from tests.kit.proxy import Proxy
 from tests.kit.ssh import Build, candidate
@@ -76,7 +76,7 @@ class Script:
         permitted: Callable[[], bool] = always,
         announces: bool = False,
     ) -> Completed:
-        assert announces is (argv[4] == "sh")
+        assert announces is (BEGUN.decode().strip() in " ".join(argv))
         if not permitted():
             raise WithdrawnError
         self.asked.append((proxy.name, list(argv), stdin, over_s))

@@ -29,7 +29,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.agents.catalogue import Catalogue
-from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always, announcing
+from pmwatchd.ports import OUTPUT_LIMIT, Completed, Transport, always, announcing, told
 
 ASK_LIMIT_S = 5.0
 """An agent describes itself in so many seconds or not: an ``off`` may be waiting for it."""
@@ -89,7 +89,7 @@ class FenceAgents:
             remote = proxy.source is not ProxySource.ENGINE
             completed = await self._transport(proxy).run(
                 proxy,
-                [*_limited(limits), *(announcing(program) if remote else program)],
+                [*_limited(limits), *(announcing(program) if remote else told(program))],
                 dialect.stdin_of(agent, action, metadata),
                 over_s=limits.over_s,
                 permitted=permitted,
