@@ -242,7 +242,7 @@ class Completed:
 
 
 BEGUN = b"pmwatchd: begun\n"
-"""What a command says first that announces itself."""
+"""What a command says first, on both streams, that announces itself."""
 
 
 # Told no action, many agents switch power off and on again: none is started before its first
@@ -268,7 +268,7 @@ def announcing(argv: Sequence[str]) -> list[str]:
     start-up files may take any time after that.  Where nobody listens any more it ends there.
     """
     word = BEGUN.decode().strip()
-    return ["sh", "-c", f"echo '{word}' && {{ {_TOLD}; }}", *argv]
+    return ["sh", "-c", f"echo '{word}' >&2 && echo '{word}' && {{ {_TOLD}; }}", *argv]
 
 
 class Transport(Protocol):

@@ -27,7 +27,6 @@ FORGET_AFTER_S = 300.0
 """How long a failed path is put last; long enough to skip a dead proxy, short enough to heal."""
 
 _IMPLIED = (ProxySource.ENGINE, ProxySource.CLUSTER, ProxySource.DC)
-_NOT_THE_PROXY = (AgentResult.OK, AgentResult.AUTH_ERROR)
 _SOURCES = frozenset(ProxySource) - {ProxySource.NAMED}
 
 
@@ -67,9 +66,11 @@ class PathMemory:
     paths: dict[tuple[str, str], Path] = field(default_factory=dict)
 
     def learn(self, agent: FenceAgent, reply: Reply, now: float) -> None:
-        """Take in who could and who could not; a wrong password blames nobody."""
+        """Take in who could and who could not; a refused password tells nothing of either."""
         for attempt in reply.tries:
-            worked = attempt.result is ProxyResult.OK and attempt.answer in _NOT_THE_PROXY
+            if attempt.answer is AgentResult.AUTH_ERROR:
+                continue
+            worked = attempt.result is ProxyResult.OK and attempt.answer is AgentResult.OK
             self.paths[attempt.proxy, agent.device] = Path(worked, now)
 
     def rank(self, proxy: str, device: str, now: float) -> int:

@@ -193,8 +193,21 @@ def test_every_proxy_that_could_not_reach_the_device_is_remembered() -> None:
     assert names(("cluster", "dc"), memory=memory) == ["b2", "g1", "b1"]
 
 
-def test_a_wrong_password_is_not_the_proxys_fault() -> None:
-    assert names(("cluster",), memory=learned("b2", AgentResult.AUTH_ERROR)) == ["b2", "b1"]
+@pytest.mark.parametrize("known", [None, AgentResult.OK, AgentResult.UNREACHABLE])
+def test_a_refused_password_changes_nothing_in_what_is_known_of_a_proxy(
+    known: AgentResult | None,
+) -> None:
+    memory = PathMemory() if known is None else learned("b2", known)
+    before = dict(memory.paths)
+    tried = Try(
+        proxy="b2",
+        source=ProxySource.CLUSTER,
+        result=ProxyResult.OK,
+        answer=AgentResult.AUTH_ERROR,
+    )
+    memory.learn(BMC, Reply(result=AgentResult.AUTH_ERROR, tries=(tried,)), 1.0)
+
+    assert memory.paths == before
 
 
 def test_a_proxy_that_could_not_be_reached_comes_last() -> None:

@@ -110,15 +110,57 @@ async def test_a_connection_that_is_lost_before_the_command_began_loses_nothing(
     assert caught.value.result is ProxyResult.UNREACHABLE
 
 
-@pytest.mark.parametrize("argv", [["no-such-timeout", "5"], announcing(["/no/such/agent"])])
 async def test_a_program_that_is_missing_is_known_by_its_exit_status_at_once(
-    proxy: Proxy, transport_with: Build, argv: list[str]
+    proxy: Proxy, transport_with: Build
 ) -> None:
     completed = await transport_with().run(
-        candidate(proxy), argv, b"action=off\n", over_s=700.0, announces=True
+        candidate(proxy),
+        announcing(["/no/such/agent"]),
+        b"action=off\n",
+        over_s=700.0,
+        announces=True,
     )
 
     assert (completed.exit_code, completed.stdout, completed.lost) == (127, b"", False)
+
+
+@pytest.mark.parametrize(
+    ("words", "result", "said"),
+    [
+        ("echo 'rejected: permission denied' >&2; exit 1", ProxyResult.NO_SESSION, "rejected"),
+        ("echo 'no shell for you'; exit 0", ProxyResult.NO_SESSION, "no shell for you"),
+        ("kill -9 $$", ProxyResult.NO_SESSION, "ended before it began"),
+        ("exit 126", ProxyResult.NOT_INSTALLED, "126"),
+        ("exec no-such-timeout 5", ProxyResult.NOT_INSTALLED, "not found"),
+    ],
+)
+async def test_a_command_that_ends_before_it_began_is_the_proxys_failure_and_no_answer(
+    proxy: Proxy, transport_with: Build, words: str, result: ProxyResult, said: str
+) -> None:
+    with pytest.raises(ProxyError) as caught:
+        await transport_with().run(
+            candidate(proxy), ["sh", "-c", words], b"action=off\n", over_s=700.0, announces=True
+        )
+
+    assert caught.value.result is result
+    assert said in caught.value.reason
+
+
+async def test_what_sshd_says_of_a_home_directory_is_nothing_that_the_agent_said(
+    proxy: Proxy, transport_with: Build
+) -> None:
+    proxy.stop()
+    proxy.restart(
+        "ForceCommand echo 'Could not chdir to home directory: Permission denied' >&2;"
+        ' eval "$SSH_ORIGINAL_COMMAND"\n'
+    )
+    argv = announcing(["sh", "-c", "cat >&2; exit 1"])
+
+    completed = await transport_with().run(
+        candidate(proxy), argv, b"ERROR: Connection timed out\n", over_s=9.0, announces=True
+    )
+
+    assert completed.stderr == b"ERROR: Connection timed out\n"
 
 
 async def test_a_session_that_was_given_up_is_closed_when_it_opens_late(

@@ -13,6 +13,8 @@ from pmwatchd.ports import BEGUN, DRAIN_S, OUTPUT_LIMIT, Completed, always
 
 Channel = asyncssh.SSHClientChannel[bytes]
 
+_BEFORE_LIMIT = 1024
+
 _BY_FORCE = 124
 """From this exit status on it is ``timeout`` or a shell that speaks, and not the agent."""
 
@@ -22,27 +24,36 @@ class Execution(asyncssh.SSHClientSession[bytes]):
     What a remote command says: that it has begun, the beginning of each stream, how it ended.
 
     Args:
-        announces: It says when it has begun; what a login shell says before is not kept.
+        announces: It says on both streams when it has begun; what sshd and a login shell
+            say before that is nothing that the command said.
 
     Attributes:
         settled: It has begun, or never will.
+        before: The beginning of what was said before it began.
     """
 
     def __init__(self, *, announces: bool = False) -> None:
         self.kept = {None: bytearray(), asyncssh.EXTENDED_DATA_STDERR: bytearray()}
+        self.before = bytearray()
         self.exit_code: int | None = None
         self.settled = asyncio.Event()
         self.told = asyncio.Event()
         self.closed = asyncio.Event()
         self._channel: Channel | None = None
-        self._before: bytes | None = b"" if announces else None
+        # the end of what each stream said, until its line came; they are not ordered
+        self._waiting = dict.fromkeys(self.kept, b"") if announces else {}
         self._ended = False
         self._left = False
 
     @property
     def has_begun(self) -> bool:
         """Whether it has; where it does not say so, as far as the proxy knows."""
-        return self._before is None
+        return None not in self._waiting
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the proxy said that it has."""
+        return self._ended
 
     @property
     def over(self) -> bool:
@@ -61,8 +72,8 @@ class Execution(asyncssh.SSHClientSession[bytes]):
 
     def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
         """Keep the beginning; the rest is read so that the command never waits for us."""
-        if self._before is not None and datatype is None:
-            data = self._since_it_began(self._before + data)
+        if datatype in self._waiting:
+            data = self._since_it_began(datatype, data)
         kept = self.kept[datatype]
         kept += data[: OUTPUT_LIMIT - len(kept)]
 
@@ -89,15 +100,28 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         self.closed.set()
         self.told.set()
 
+    async def begins(self) -> bool:
+        """Wait until it has begun, or never will; what it said last may follow its exit status."""
+        await self.settled.wait()
+        if self.has_begun:
+            return True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                await self.closed.wait()
+        return False
+
     def abort(self) -> None:
         """Close the channel and forget what was not yet sent on it."""
         if self._channel is not None:
             self._channel.abort()
 
-    def _since_it_began(self, said: bytes) -> bytes:
+    def _since_it_began(self, datatype: asyncssh.DataType, data: bytes) -> bytes:
+        self.before += data[: _BEFORE_LIMIT - len(self.before)]
+        said = self._waiting.pop(datatype) + data
         _, begun, since = said.partition(BEGUN)
-        self._before = None if begun else said[-len(BEGUN) :]
-        if begun:
+        if not begun:
+            self._waiting[datatype] = said[-len(BEGUN) :]
+        elif self.has_begun:
             self.settled.set()
         return since
 
@@ -126,8 +150,7 @@ async def carry_through(
         if not permitted():
             raise WithdrawnError
         with suppress(BrokenPipeError):  # it has already ended
-            if execution.has_begun:
-                channel.write(stdin)
+            channel.write(stdin)
             channel.write_eof()
         async with asyncio.timeout(over_s):
             await execution.told.wait()

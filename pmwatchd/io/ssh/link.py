@@ -16,6 +16,7 @@ import asyncssh
 
 from pmwatchd.core.model import ProxyResult, Secret
 from pmwatchd.core.orders import Record
+from pmwatchd.core.verdict import first_line
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.ssh.execution import Channel, Execution
 from pmwatchd.io.ssh.reach import connected, is_literal
@@ -25,6 +26,8 @@ from pmwatchd.ports import Names
 Key = tuple[str, int, str]
 T = TypeVar("T")
 _JITTER = random.SystemRandom()
+_NOT_STARTED = range(125, 128)
+"""What a shell, or ``timeout``, ends with that could not start what it was told to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,9 +157,8 @@ class Link:
         try:
             async with asyncio.timeout(self._options.connect_timeout_s):
                 opened = await asyncio.shield(opening)
-                await execution.settled.wait()
-            if execution.has_begun or execution.exit_code is not None:
-                channel = opened
+                if await execution.begins():
+                    channel = opened
         except TimeoutError:
             what = "a new session" if not opening.done() else "a command: it does not begin"
             raise self.error(ProxyResult.UNREACHABLE, f"no answer to {what}") from None
@@ -171,8 +173,7 @@ class Link:
                 execution.abort()
                 opening.add_done_callback(_close_late)
         if channel is None:
-            reason = "the connection was lost before the command began"
-            raise self.error(ProxyResult.UNREACHABLE, reason)
+            raise self._not_begun(execution)
         return channel, execution
 
     def close(self) -> asyncssh.SSHClientConnection | None:
@@ -188,6 +189,16 @@ class Link:
     def error(self, result: ProxyResult, reason: str) -> ProxyError:
         """Name the proxy in what went wrong."""
         return ProxyError(result, f"{self._name} ({self._address}:{self._port}): {reason}")
+
+    def _not_begun(self, execution: Execution) -> ProxyError:
+        """Why a command that has settled has not begun; what was said is none of an agent's."""
+        if not execution.has_ended:
+            reason = "the connection was lost before the command began"
+            return self.error(ProxyResult.UNREACHABLE, reason)
+        said = first_line(execution.before.decode(errors="replace"))
+        reason = f"the command ended before it began: {said or execution.exit_code}"
+        missing = execution.exit_code in _NOT_STARTED
+        return self.error(ProxyResult.NOT_INSTALLED if missing else ProxyResult.NO_SESSION, reason)
 
     async def _connected_line(self) -> _Line:
         """Connect if need be; that goes on when one who waits gives up, for the next one."""
