@@ -71,4 +71,4 @@ def _tell(rivals: list[Claim], findings: Findings) -> bool:
 
 def _outlet(agent: FenceAgent) -> object:
     port = agent.ipport or agent.default_ipport
-    return ("outlet", same_address(agent.address), port, agent.plug)
+    return ("outlet", same_address(agent.address), port, agent.plug, agent.selection)

@@ -259,6 +259,53 @@ class Grace:
     failures: int = 3
 
 
+_SELECTING = frozenset(
+    {
+        "auth_url",
+        "baremetalsolution",
+        "blade",
+        "chassis",
+        "cloud",
+        "compute_domain",
+        "crn",
+        "devices",
+        "domain",
+        "instance",
+        "managed",
+        "module",
+        "module_name",
+        "namespace",
+        "node",
+        "node_name",
+        "project",
+        "project_domain",
+        "project_domain_name",
+        "project_name",
+        "pve_node",
+        "rack",
+        "redfish_uri",
+        "region",
+        "region_name",
+        "resourcegroup",
+        "server",
+        "session_url",
+        "suborg",
+        "subscriptionid",
+        "switch",
+        "system",
+        "systems_uri",
+        "target",
+        "tenant_name",
+        "unit",
+        "uuid",
+        "vmtype",
+        "vmware_datacenter",
+        "zone",
+    }
+)
+"""Options that say which switch, system, node or region behind one address a plug belongs to."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FenceAgent:
     """
@@ -300,13 +347,23 @@ class FenceAgent:
     @property
     def outlet(self) -> str:
         """
-        What it switches, whatever it is called: device and plug.
+        What it switches, whatever it is called: device, plug, and which part of the device.
 
         As the inventory has them: it is journalled, and the metadata that tells a
         default port may not be there at the next start.
         """
         address = self.address.lower().rstrip(".")
-        return f"{address}:{self.ipport or ''}/{self.plug or ''}"
+        parts = "".join(f";{name}={value}" for name, value in self.selection)
+        return f"{address}:{self.ipport or ''}/{self.plug or ''}{parts}"
+
+    @property
+    def selection(self) -> tuple[tuple[str, str], ...]:
+        """What of its options tells one part of the device from another: no secret ever does."""
+        return tuple(
+            (name, value)
+            for name, value in sorted(self.options.items())
+            if isinstance(value, str) and value and name.lower() in _SELECTING
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,6 +49,22 @@ def test_two_hosts_at_one_outlet_are_both_at_fault(folder: Folder) -> None:
     assert "shared = true" in loaded.faults[0].remedy
 
 
+def test_two_hosts_at_one_outlet_of_one_switch_behind_an_address_are_both_at_fault(
+    folder: Folder,
+) -> None:
+    same = "address = '10.1.0.1', plug = '8', options = { switch = '2' }"
+    folder.inventory(two_hosts_at(same, f"{same[:-1]}, verbose = true }}"))
+
+    assert not folder.load().hosts
+
+
+def test_one_plug_of_two_switches_behind_an_address_is_two_outlets(folder: Folder) -> None:
+    one, two = (f"address = '10.1.0.1', plug = '8', options = {{ switch = '{n}' }}" for n in "12")
+    folder.inventory(two_hosts_at(one, two))
+
+    assert len(folder.load().hosts) == 2
+
+
 def test_a_port_that_is_the_agent_s_default_is_the_same_outlet(folder: Folder) -> None:
     folder.script(
         "pdu",
