@@ -138,7 +138,8 @@ def _build(
     """Make every host, faulty ones too: what they claim counts when claims are compared."""
     inventory = read_inventory(folder or loaded.settings.inventory, findings)
     builder = HostBuilder(loaded, inventory, secrets, findings)
-    built = {name: builder.build(name) for name in sorted(inventory.hosts)}
+    made = ((name, builder.build(name)) for name in sorted(inventory.hosts))
+    built = {name: one for name, one in made if one is not None}
     for name in collide(built.values(), findings):
         built[name].faulty = True
     doubt(loaded, built.values(), findings)

@@ -175,15 +175,19 @@ class AgentBuilder:
         return options, draft.value(tree, "settle", settle_s)
 
     def _option(self, draft: Draft, name: str, found: Leaf) -> str | SecretStr:
-        if isinstance(found.value, SecretRef):
-            return draft.secret(found, found.value)
-
         def check(text: str) -> str:
             if reason := forbidden_value(name, text):
                 raise WrongError(f"may not have this value: {reason}", "Remove it")
-            return _plain(text)
+            return text
 
-        return draft.filled(found, "", check)
+        if not isinstance(found.value, SecretRef):
+            return draft.filled(found, "", lambda text: _plain(check(text)))
+        secret = draft.secret(found, found.value)
+        try:
+            check(secret.get_secret_value())
+        except WrongError as wrong:
+            draft.fault(found.origin, wrong.reason, wrong.remedy)
+        return secret
 
     def _settle(self, draft: Draft, found: Leaf) -> float:
         try:

@@ -9,6 +9,8 @@ from pydantic import BeforeValidator
 from pmwatchd.config.faults import WrongError
 from pmwatchd.core import durations
 
+_SHOWN_MAX_S = 1e12
+"""Nobody reads the digits of a longer one."""
 _REMEDY = 'Write for example "500ms", "90s", "5m", "2h" or "30d"'
 
 
@@ -26,9 +28,13 @@ def seconds(value: object) -> float:
             raise WrongError(str(error), _REMEDY) from None
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise WrongError("is not a duration", _REMEDY)
-    if not math.isfinite(value) or value < 0:
+    try:
+        duration_s = float(value)
+    except OverflowError:  # a whole number of more digits than a float can be large
+        raise WrongError("is not a duration", _REMEDY) from None
+    if not math.isfinite(duration_s) or duration_s < 0:
         raise WrongError("is not a duration", _REMEDY)
-    return float(value)
+    return duration_s
 
 
 def as_text(duration_s: float) -> str:
@@ -52,8 +58,9 @@ def limited(value: object, least: str, most: str) -> float:
     """
     duration_s = seconds(value)
     if not seconds(least) <= duration_s <= seconds(most):
+        shown = as_text(duration_s) if duration_s < _SHOWN_MAX_S else "such a duration"
         raise WrongError(
-            f"{as_text(duration_s)} is outside of {least} to {most}",
+            f"{shown} is outside of {least} to {most}",
             f"Give a duration from {least} to {most}",
         )
     return duration_s

@@ -29,6 +29,7 @@ from pmwatchd.core.model import (
     Host,
     PowerManagement,
 )
+from pmwatchd.errors import Fault
 
 _FROM_MAIN = {
     "heartbeat.interval": "heartbeat.interval",
@@ -120,9 +121,20 @@ class HostBuilder:
             if key == "type" or (key.endswith(".type") and ".agents." in key)
         }
 
-    def build(self, name: str) -> Built:
-        """Make one host; what is wrong with it is kept in the findings."""
+    def build(self, name: str) -> Built | None:
+        """Make one host; what is wrong with it is kept in the findings.  None: all of it is."""
         table = self.inventory.hosts[name]
+        try:
+            return self._built(name, table)
+        except Exception as error:  # noqa: BLE001 - it costs this host, not all the others
+            # Its words may hold a secret.
+            reason = f"cannot be understood ({type(error).__name__})"
+            remedy = "Look for a value that no host has; and report it, for it is a bug"
+            origin = table.origin
+            self.findings.fault(Fault(origin.file, origin.key, reason, remedy, name))
+            return None
+
+    def _built(self, name: str, table: Table) -> Built:
         draft = Draft(name, self.findings, self.secrets, self._names, faulty=table.faulty)
         draft.faulty |= self.inventory.in_doubt
         tree, cluster = self._merged(draft, table)

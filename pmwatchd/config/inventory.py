@@ -208,12 +208,14 @@ class _File:
         """Refuse options that the daemon must not pass on; say what works but is discouraged."""
         refused = False
         spelled: set[str] = set()
-        for name in agent.options or {}:
+        for name, value in (agent.options or {}).items():
             word = canonical_option(name)
             reason = None if name.lower() == "slot" else forbidden_option(name)
             remedy = "Remove it"
             if name.lower() == "slot" and getattr(agent, "plug", None) is not None:
                 reason, remedy = "it says the same as `plug`", "Keep plug"
+            elif name.lower() == "slot" and isinstance(value, SecretRef):
+                reason, remedy = "the outlet is no secret", "Write it as a text, as `plug`"
             if word in spelled:
                 reason, remedy = "another spelling of it is there too", "Keep one of them"
             spelled.add(word)

@@ -119,4 +119,5 @@ def credential_path(name: str, environ: Mapping[str, str] | None = None) -> Path
     if not directory:
         return None
     candidates = [Path(directory) / f"pmwatchd_{name}", Path(directory) / name]
-    return next((path for path in candidates if path.exists()), candidates[0])
+    # Path.exists raises for a name that is longer than names of files can be.
+    return next((path for path in candidates if os.path.exists(path)), candidates[0])  # noqa: PTH110

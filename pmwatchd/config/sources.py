@@ -31,6 +31,8 @@ _OF_THE_CLIENT = frozenset({"URL", "TOKEN_FILE", "CA_FILE"})
 _ROUNDS_MAX = 20
 _DEPTH_MAX = 32
 """Deeper tables would only exhaust the stack of whoever walks through them."""
+_DIGITS = re.compile(r"\d[\d_]*")
+_KEY = re.compile(r"([A-Za-z0-9_.-]+)[\"']?\s*=")
 _SYNTAX = re.compile(r"(.*) \(at (line \d+|end of document)(?:, column \d+)?\)")
 
 
@@ -86,6 +88,9 @@ def read_toml(file: Path, findings: Findings) -> dict[str, Any] | None:
         findings.fault(Fault(str(file), where, f"is not TOML: {reason}", "Correct the syntax"))
     except UnicodeDecodeError:
         findings.fault(Fault(str(file), "file", "is not UTF-8 text", "Save it as UTF-8"))
+    except ValueError:  # Python reads no longer number, and does not say where it stands
+        reason = "holds a whole number of thousands of digits"
+        findings.fault(Fault(str(file), _longest_number(file), reason, "Correct the number"))
     except OSError as error:
         findings.fault(
             Fault(
@@ -96,6 +101,15 @@ def read_toml(file: Path, findings: Findings) -> dict[str, Any] | None:
             )
         )
     return None
+
+
+def _longest_number(file: Path) -> str:
+    """Name the line, and the key where it stands before it, of the longest row of digits."""
+    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    longest = max(lines, key=lambda line: max(map(len, _DIGITS.findall(line)), default=0))
+    before = longest.partition(max(_DIGITS.findall(longest), key=len))[0]
+    keys = _KEY.findall(before)
+    return f"line {lines.index(longest) + 1}{f' ({keys[-1]})' if keys else ''}"
 
 
 def _too_deep(data: Mapping[str, Any]) -> bool:

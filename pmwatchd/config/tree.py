@@ -75,11 +75,12 @@ def _spell_options(tree: Tree) -> None:
     options: Tree = {}
     for name, found in branch(tree, "options").items():
         if name.lower() == "slot":
-            tree.setdefault("plug", found)
+            if isinstance(found, Leaf) and isinstance(found.value, str):  # a secret was refused
+                tree.setdefault("plug", found)
         else:
             # What `secure` means depends on the type, which another layer may say.
             options[name if name.lower() == "secure" else canonical_option(name)] = found
-    if options:
+    if "options" in tree:
         tree["options"] = options
 
 

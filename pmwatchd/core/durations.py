@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -21,7 +22,8 @@ def parse(text: str) -> float:
     Read a duration and return it in seconds.
 
     Raises:
-        ValueError: It is no duration, or its unit is not known; the sentence says which.
+        ValueError: It is no duration, is endless, or its unit is not known; the sentence says
+            which.
     """
     found = _SHAPE.fullmatch(text)
     if found is None:
@@ -29,4 +31,7 @@ def parse(text: str) -> float:
     number, unit = found.groups()
     if unit not in UNITS:
         raise ValueError(f"{unit!r} is not a unit of time: use one of ms, s, m, h, d")
-    return float(number) * UNITS[unit]
+    duration_s = float(number) * UNITS[unit]
+    if math.isinf(duration_s):
+        raise ValueError("so many digits are no duration that ever ends")
+    return duration_s

@@ -39,6 +39,11 @@ def test_an_unknown_unit_is_refused_with_the_known_ones(text: str) -> None:
         parse(text)
 
 
+def test_a_duration_of_so_many_digits_that_it_never_ends_is_refused() -> None:
+    with pytest.raises(ValueError, match="no duration that ever ends"):
+        parse("9" * 400 + "h")
+
+
 @pytest.mark.parametrize(
     ("times", "pause_s"), [(0, 10.0), (1, 20.0), (2, 40.0), (3, 45.0), (1024, 45.0), (10**9, 45.0)]
 )
