@@ -155,12 +155,12 @@ class Paced(Scene):
     def __init__(self, *hosts: Host, rules: Rules) -> None:
         super().__init__(*hosts, rules=rules)
         self.hears = False
-        self.faulty: set[str] = set()
+        self.unasked: set[str] = set()
         for one in hosts:
             self._every(one.heartbeat.interval_s, partial(self._beat_of, one.name))
 
     def _beat_of(self, name: str) -> None:
-        if name in self.faulty:
+        if name in self.unasked:
             return
         if not self.alive[name]:
             self.put(HeartbeatsHeard(silent=(Silent(name, self._last_answer.get(name)),)))
@@ -204,7 +204,7 @@ def test_a_neighbour_of_which_only_local_faults_come_shows_nothing() -> None:
     scene = Paced(NODE, OTHER, rules=ruled(canaries=(), witnesses=0))
     scene.run(10)
     scene.kill("node7")
-    scene.faulty = {"node8"}
+    scene.unasked = {"node8"}
     scene.run(3600)
 
     assert scene.commands() == []
