@@ -206,7 +206,12 @@ def _proven(operation: Operation, stage: Stage, fencing: Fencing, now: float) ->
     if stays_off and not operation.doubted:
         return Move(operation)  # what follows `on` need not wait for the doubt to end; this does
     proven = replace(
-        operation, stage=None, switched=operation.sent_off, proven_off_at=now, tried_on=()
+        operation,
+        stage=None,
+        switched=operation.sent_off,
+        vain=operation.vain - {member.agent.name for member in stage.members},
+        proven_off_at=now,
+        tried_on=(),
     )
     told = tell.record(
         proven,
@@ -233,6 +238,7 @@ def _failed(operation: Operation, stage: Stage, fencing: Fencing, now: float) ->
     operation = replace(
         operation,
         switched=operation.sent_off,
+        vain=operation.vain | {m.agent.name for m in stage.members if m.sent},
         unread=operation.unread | unread,
         stage=None,
     )

@@ -231,7 +231,7 @@ def _remember_missing(machine: Machine, operation: Operation, fencing: Fencing, 
     machine.note_missing(off - host.outlets(operation.on))
     machine.given_up -= host.outlets(operation.switched)
     # What was sent off in vain and is found on may yet go off late, whatever is done meanwhile.
-    in_vain = operation.found_on & operation.switched
+    in_vain = operation.found_on & (operation.switched if operation.restoring else operation.vain)
     earlier = machine.doubtful if now < machine.doubt_until else frozenset()
     machine.doubtful = earlier | host.outlets(in_vain)
     if in_vain:

@@ -109,6 +109,7 @@ class Operation:
         looking_since_at: When the first of the looks before the next ``off`` was ordered.
         until_at: End of ``BLOCKED``, ``RESTING`` or the pause between two looks.
         switched: Agents that earlier stages sent ``off``.
+        vain: Those of them whose group was not proven off.
         unread: Agents whose status no proxy could read while off was tried.
         owed: Agents that earlier operations switched off and did not prove on again.
         doubt: Turn of the heartbeat that follows the first reading of off; 0: none yet.
@@ -144,6 +145,7 @@ class Operation:
     looking_since_at: float = 0.0
     until_at: float = 0.0
     switched: frozenset[str] = frozenset()
+    vain: frozenset[str] = frozenset()
     unread: frozenset[str] = frozenset()
     owed: frozenset[str] = frozenset()
     doubt: int = 0

@@ -50,6 +50,7 @@ def document(operation: Operation) -> dict[str, object]:
             for member, action in running
         },
         "switched": sorted(outlets(operation.sent_off)),
+        "vain": sorted(outlets(operation.vain)),
         "owed": sorted(outlets(operation.owed)),
         "vouched": [word.by, word.reason] if (word := operation.vouched) else None,
         "word_only": operation.word_only,
@@ -104,6 +105,7 @@ def resume(saved: SaveOperation, host: Host, now: float) -> Operation:
         group=_number(step.get("group")),
         until_at=now + max((one.over_s for one in outstanding(saved)), default=0.0),
         switched=host.named(_words(step.get("switched"))),
+        vain=host.named(_words(step.get("vain"))),
         owed=host.named(_words(step.get("owed"))),
         vouched=Vouched(*map(str, vouched)) if isinstance(vouched, list) else None,
         word_only=bool(step.get("word_only")),

@@ -325,6 +325,20 @@ def test_an_off_in_vain_that_lands_late_is_undone_though_another_group_was_prove
     assert scene.alerts() == set()
 
 
+def test_what_was_proven_off_and_is_found_on_after_a_crash_is_in_no_doubt() -> None:
+    before = dead(host("node7", agent()), OTHER)
+    before.until("fence.off_proven")
+    while switch(before).power is OFF:
+        before.run(0.02)
+    assert before.outcomes() == []
+    scene = Scene(host("node7", agent()), OTHER, after=before, at=before.now + 1.0)
+    scene.until("fence.closed")
+    scene.run(1)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.memories["node7"].missing == ()
+
+
 # hosts that the inventory lacks -------------------------------------------------------------
 
 
