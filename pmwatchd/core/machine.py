@@ -262,8 +262,6 @@ class Machine:
                 return Standing.ANSWERING
             case watching.NonResponsive():
                 return Standing.SILENT
-            case watching.Connecting() if self.deafness is not None:
-                return Standing.NOT
             case watching.Connecting():
                 return Standing.SILENT if self.unanswered else Standing.ANSWERING
             case _:

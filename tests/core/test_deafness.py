@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from pmwatchd.core import watch
 from pmwatchd.core.events import Answered, HeartbeatsHeard, Silent, Unheard
 from pmwatchd.core.model import AgentResult, Probe, ProbeType
@@ -106,13 +108,15 @@ def test_a_host_that_is_asked_otherwise_now_may_be_heard() -> None:
     assert (scene.holds(), scene.alerts()) == ([], set())
 
 
-def test_hosts_of_which_nothing_is_heard_are_in_neither_part_of_a_share() -> None:
+def test_hosts_of_which_nothing_is_heard_count_in_a_storm_by_what_was_heard_last() -> None:
     scene = deaf("node8", "node9", rules=ruled(storm=StormRules()))
     scene.run(2)
-
     assert scene.fleet.shares()["fleet", ""] == 0.0
     scene.put(HeartbeatsHeard(silent=(Silent("node8", 1005.5),)))
-    assert scene.fleet.shares()["fleet", ""] == 0.5
+    assert scene.fleet.shares()["fleet", ""] == pytest.approx(1 / 3)
+    scene.put(HeartbeatsHeard(unheard=(Unheard("node8", "no route"),)))
+
+    assert scene.fleet.shares()["fleet", ""] == pytest.approx(1 / 3)
 
 
 def test_a_removed_host_of_which_nothing_is_heard_is_held_by_nothing() -> None:
