@@ -60,6 +60,7 @@ from pmwatchd.core.operation import Contradicted, Operation
 from pmwatchd.core.orders import (
     Answer,
     Order,
+    Record,
     Refused,
     SaveHost,
     SaveOperation,
@@ -283,8 +284,21 @@ class Fleet:
         self._due_at[machine.name] = now
 
     def _paused(self, event: ObserverPaused, now: float) -> None:
-        self._site.observer.shaken(now)
-        self._site.tell("observer.paused", for_s=round(event.for_s, 3))
+        """
+        Doubt ourselves after a time in which heartbeats were not heard.
+
+        Told once per illness and not journalled: on a slow disk each commit would
+        be the pause that has to be told next.
+        """
+        if not any(watching.slept(one.host, event) for one in self._machines.values()):
+            return
+        observer = self._site.observer
+        if not observer.dazed(now):
+            fields = {"for_s": round(event.for_s, 3)}
+            self._site.orders.append(
+                Record(event="observer.paused", fields=fields, journalled=False)
+            )
+        observer.shaken(now)
         for name in sorted(self._machines):
             self._sense(name, event, now)
 

@@ -143,6 +143,11 @@ def redefined(host: Host, watch: Watch, now: float) -> Watch:
             return watch
 
 
+def slept(host: Host, pause: ObserverPaused) -> bool:
+    """Whether heartbeats of this host were missed in a pause, and not only heard a little late."""
+    return pause.for_s > PAUSE_INTERVALS * host.heartbeat.interval_s
+
+
 def unheard(host: Host, watch: Watch, now: float) -> Watch:
     """Begin anew with a host that nobody listened to for a while."""
     if isinstance(watch, Booting):
@@ -242,7 +247,7 @@ def _tick(host: Host, watch: Watch, now: float) -> Watch:
 
 def _pardon(host: Host, watch: Watch, pause: ObserverPaused, now: float) -> Watch:
     """Forget silence that was counted while nobody listened."""
-    if pause.for_s <= PAUSE_INTERVALS * host.heartbeat.interval_s:
+    if not slept(host, pause):
         return watch
     match watch:
         case Connecting():

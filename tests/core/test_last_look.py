@@ -70,7 +70,7 @@ def test_what_others_said_is_asked_again_for_a_later_off() -> None:
     assert scene.commands(switch="b") == []
 
 
-@pytest.mark.parametrize("first", [CanaryHeard(CANARY.words, answers=False), ObserverPaused(7.0)])
+@pytest.mark.parametrize("first", [CanaryHeard(CANARY.words, answers=False), ObserverPaused(11.0)])
 def test_an_illness_of_ours_that_is_told_with_the_look_stops_the_off(first: Event) -> None:
     scene = dead(NODE, OTHER)
     scene.beside_looks = (first,)

@@ -231,11 +231,45 @@ def test_a_canary_that_the_configuration_drops_is_forgotten() -> None:
 def test_after_a_pause_of_its_own_the_daemon_does_not_trust_itself_for_a_while() -> None:
     scene = Scene(NODE, OTHER)
     scene.run(10)
-    scene.put(ObserverPaused(3.0))
+    scene.put(ObserverPaused(10.1))
     assert site_alerts(scene) == ["observer_ill"]
     scene.run(11)
 
     assert site_alerts(scene) == []
+
+
+def test_a_daemon_that_is_late_by_less_than_two_heartbeats_trusts_itself() -> None:
+    scene = Scene(NODE, slow(OTHER, 1.5))
+    scene.run(10)
+    scene.put(ObserverPaused(3.0))
+    assert site_alerts(scene) == []
+    scene.put(ObserverPaused(3.1))  # the host that is asked most often was not heard
+
+    assert site_alerts(scene) == ["observer_ill"]
+
+
+def test_a_disk_that_makes_every_pass_a_little_late_does_not_keep_a_dead_host_unfenced() -> None:
+    scene = dead(NODE, OTHER)
+    for _ in range(60):
+        scene.put(ObserverPaused(2.2))
+        scene.run(1)
+
+    assert scene.commands() == ["off", "on"]
+    assert scene.events("observer") == []
+
+
+def test_a_pause_is_told_once_per_illness_and_is_not_written_where_that_makes_the_next() -> None:
+    scene = Scene(NODE, OTHER)
+    scene.run(10)
+    for _ in range(3):
+        scene.put(ObserverPaused(11.0))
+        scene.run(5)
+    (paused,) = [record for _, record in scene.told if record.event == "observer.paused"]
+    assert not paused.journalled
+    scene.run(20)
+    scene.put(ObserverPaused(11.0))
+
+    assert len(scene.fields("observer.paused")) == 2
 
 
 @pytest.mark.parametrize("canaries", [(CANARY,), ()], ids=["canaries", "nothing at all"])

@@ -181,7 +181,7 @@ class Held:
 
     def _told(self, event: ObserverPaused | CanaryHeard | WitnessSaid) -> None:
         now = self._world.now
-        self._health.told(event, now)
+        self._health.told(event, self._suspects, now)
         match event:
             case WitnessSaid(host=host) if host in self._suspects:
                 suspect = self._suspects[host]

@@ -123,13 +123,20 @@ class Health:
         self._ill = 0
         self._up: list[set[str]] = []
 
-    def told(self, event: CanaryHeard | ObserverPaused | WitnessSaid, now: float) -> None:
+    def told(
+        self,
+        event: CanaryHeard | ObserverPaused | WitnessSaid,
+        suspects: Mapping[str, Suspect],
+        now: float,
+    ) -> None:
         """See what tells of it."""
         match event:
             case CanaryHeard():
                 self._canaries[event.canary] = event.answers
             case ObserverPaused():
-                self._shaken_until = now + SHAKEN_S
+                paces = [suspect.host.heartbeat.interval_s for suspect in suspects.values()]
+                if event.for_s > 2 * min(paces, default=math.inf):
+                    self._shaken_until = now + SHAKEN_S
             case WitnessSaid() if event.opinion is not Opinion.NONE:
                 self._reached[event.witness] = now
             case _:
