@@ -31,6 +31,7 @@ class Maintenance:
     Attributes:
         until_at: When it ends by itself, or None.
         expires_at: The same for the journal, as wall-clock time.
+        for_s: For so long it was given, or None where that is not known any more.
         kept_off: It keeps a person's off; a person's ``on`` or ``restart`` ends it.
         announce_at: When its end is announced; *announced* once that was told.
     """
@@ -39,6 +40,7 @@ class Maintenance:
     reason: str
     until_at: float | None = None
     expires_at: datetime | None = None
+    for_s: float | None = None
     kept_off: bool = False
     announce_at: float | None = None
     announced: bool = False
@@ -328,6 +330,7 @@ class Machine:
             maintenance_by=keeper.by if keeper else "",
             maintenance_reason=keeper.reason if keeper else "",
             expires_at=keeper.expires_at if keeper else None,
+            maintenance_for_s=keeper.for_s if keeper else None,
             kept_off=keeper is not None and keeper.kept_off,
             fenced=self.fenced,
             parked=self.parked,
@@ -389,6 +392,7 @@ def recall(host: Host, memory: SaveHost | None, now: float, until_at: float | No
         reason=memory.maintenance_reason,
         until_at=until_at,
         expires_at=memory.expires_at,
+        for_s=memory.maintenance_for_s,
         kept_off=memory.kept_off,
     )
     return Machine(

@@ -99,6 +99,8 @@ class SaveHost:
             after whose proven off the host answered; "" for none.
         reads_off: Outlets that read off, twice, while the host answered.
         expires_at: End of its maintenance as wall-clock time.
+        maintenance_for_s: For so long it was given; a wall clock that is set back makes it
+            no longer.  None: without an end, or not known any more.
         kept_off: Its maintenance keeps a person's off, and only a person's word ends it.
         fenced: Operations that proved it off since it was last up for an unbroken loop window.
         parked: It was fenced too often, and waits for a person's word.
@@ -120,6 +122,7 @@ class SaveHost:
     maintenance_by: str = ""
     maintenance_reason: str = ""
     expires_at: datetime | None = None
+    maintenance_for_s: float | None = None
     kept_off: bool = False
     fenced: int = 0
     parked: bool = False

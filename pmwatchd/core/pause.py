@@ -55,7 +55,7 @@ def recall(site: Site, memory: SaveSite, until_at: Callable[[datetime], float], 
             memory.paused_reason,
             memory.paused_until,
             for_s=memory.paused_for_s,
-            until_at=_bounded(until_at(memory.paused_until), memory.paused_for_s, now),
+            until_at=bounded(until_at(memory.paused_until), memory.paused_for_s, now),
             now=now,
         )
     if memory.override_until is not None:
@@ -64,12 +64,12 @@ def recall(site: Site, memory: SaveSite, until_at: Callable[[datetime], float], 
             memory.override_reason,
             memory.override_until,
             for_s=memory.override_for_s,
-            until_at=_bounded(until_at(memory.override_until), memory.override_for_s, now),
+            until_at=bounded(until_at(memory.override_until), memory.override_for_s, now),
             now=now,
         )
 
 
-def _bounded(ends_at: float, for_s: float | None, now: float) -> float:
+def bounded(ends_at: float, for_s: float | None, now: float) -> float:
     """A wall clock that was set back makes nothing last longer than it was given for."""
     return ends_at if for_s is None else min(ends_at, now + for_s)
 

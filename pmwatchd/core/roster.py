@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pmwatchd.core import operate, resume, sitewatch, upkeep
+from pmwatchd.core import operate, pause, resume, sitewatch, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import InventoryLoaded
 from pmwatchd.core.machine import Machine, recall
@@ -159,7 +159,7 @@ class Roster:
     def _add(self, host: Host, now: float) -> Machine:
         site = self._site
         memory = self._memories.get(host.name)
-        machine = recall(host, memory, now, self._until_at(memory))
+        machine = recall(host, memory, now, self._until_at(memory, now))
         self.machines[host.name] = machine
         keeper = machine.maintenance
         if keeper is not None and keeper.until_at is not None:
@@ -178,12 +178,14 @@ class Roster:
             upkeep.alert(site, machine, Alert.LEFT_OFF, "its switching on was cancelled", now)
         return machine
 
-    def _until_at(self, memory: SaveHost | None) -> float | None:
+    def _until_at(self, memory: SaveHost | None, now: float) -> float | None:
         """Return the end of a maintenance, which is the only thing the wall clock ends."""
         if memory is None or memory.expires_at is None:
             return None
         ends_at = self._ends_at.get(memory.host)
-        return self.until(memory.expires_at) if ends_at is None else ends_at
+        if ends_at is not None:
+            return ends_at
+        return pause.bounded(self.until(memory.expires_at), memory.maintenance_for_s, now)
 
     def _note_claims(self) -> None:
         """Let nobody else switch what the operation of a removed host still switches."""

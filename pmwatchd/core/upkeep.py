@@ -46,10 +46,10 @@ def _recalled(watch: watching.Watch) -> bool:
 
 def begin_maintenance(site: Site, machine: Machine, keeper: Maintenance, now: float) -> None:
     """Take a host out of automatic fencing."""
-    machine.maintenance = keeper
+    for_s = None if keeper.until_at is None else round(keeper.until_at - now, 3)
+    machine.maintenance = replace(keeper, for_s=for_s)
     clear(site, machine, Alert.PARTITIONED)  # others are not asked about it any more
     until = keeper.expires_at.isoformat() if keeper.expires_at else None
-    for_s = None if keeper.until_at is None else round(keeper.until_at - now, 3)
     site.tell(
         "maintenance.began",
         machine,

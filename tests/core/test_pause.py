@@ -10,6 +10,7 @@ from pmwatchd.core.events import (
     Answered,
     HeartbeatsHeard,
     JournalFailed,
+    MaintenanceRequested,
     OverrideEndRequested,
     OverrideRequested,
     VouchRequested,
@@ -104,6 +105,27 @@ def test_a_wall_clock_that_is_set_back_makes_no_word_longer_than_it_was_given_fo
     again.run(100)
 
     assert again.fleet.site().paused is None
+
+
+def test_a_wall_clock_that_is_set_back_makes_no_maintenance_longer_than_it_was_given_for() -> None:
+    scene = Scene(NODE, at=START + 86400.0)
+    scene.ask(
+        lambda n: MaintenanceRequested(
+            request=n,
+            host="node7",
+            by="ann",
+            reason="memory",
+            for_s=600.0,
+            expires_at=WALL + timedelta(seconds=scene.now + 600.0),
+        )
+    )
+    scene.run(1)
+    again = Scene(NODE, after=scene, at=START)  # a day earlier
+    again.run(590)
+    assert again.status() == "maintenance"
+    again.run(20)
+
+    assert again.status() == "up"
 
 
 def test_a_person_may_say_that_a_storm_is_none() -> None:

@@ -279,10 +279,13 @@ async def test_a_host_is_remembered_as_it_was_saved_last(tmp_path: Path) -> None
         quiet=True,
         failures=2,
         left_off=True,
+        missing=("10.0.1.1/1", "10.0.1.1/2"),
+        given_up=("10.0.1.1/2",),
         maintenance=True,
         maintenance_by="root",
         maintenance_reason="new fan",
         expires_at=NOON,
+        maintenance_for_s=600.0,
     )
     await journal.commit([Entry(at=NOON, order=SaveHost(host="node1"))])
     await journal.commit([Entry(at=NOON, order=last), Entry(at=NOON, order=SaveHost(host="n2"))])

@@ -65,10 +65,11 @@ _SAVE = {
         INSERT OR REPLACE INTO host
             (name, fingerprint, booting, quiet, failures, left_off, missing, miswired,
              maintenance, maintenance_by, maintenance_reason, expires_at, kept_off,
-             fenced, parked, soft_fenced, dumped, reads_off)
+             fenced, parked, soft_fenced, dumped, reads_off, given_up, maintenance_for_s)
         VALUES (:name, :fingerprint, :booting, :quiet, :failures, :left_off, :missing, :miswired,
                 :maintenance, :maintenance_by, :maintenance_reason, :expires_at, :kept_off,
-                :fenced, :parked, :soft_fenced, :dumped, :reads_off)
+                :fenced, :parked, :soft_fenced, :dumped, :reads_off, :given_up,
+                :maintenance_for_s)
         """,
     "site": """
         UPDATE site SET
