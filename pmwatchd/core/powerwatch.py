@@ -11,7 +11,7 @@ be switched on is tried after longer and longer pauses.
 
 from __future__ import annotations
 
-from pmwatchd.core import inspection, judgement, operate, soft, tell, upkeep, verdict
+from pmwatchd.core import consult, inspection, judgement, operate, soft, tell, upkeep, verdict
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import AgentReplied
 from pmwatchd.core.machine import Check, Machine
@@ -76,7 +76,9 @@ def replied(site: Site, machine: Machine, event: AgentReplied, now: float) -> No
 
 
 def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
-    held = not machine.silent or bool(judgement.passive(site, machine, now))
+    held = not machine.silent or bool(
+        judgement.passive(site, machine, now) or consult.verdicts(site, machine, now)
+    )
     soft.read(site, machine, check, now, held=held)
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}

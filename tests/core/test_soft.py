@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from pmwatchd.core.events import Answered, HeartbeatsHeard
-from pmwatchd.core.model import Host, PowerStatus, SoftFencing
+from pmwatchd.core.model import AliveCheck, Host, Opinion, PowerStatus, SoftFencing
 from pmwatchd.core.orders import RunAgent
 from tests.core.scene import Scene, agent, dead, host
 
@@ -90,6 +90,22 @@ def test_a_hold_that_came_while_the_power_was_read_stops_the_command(
 
     assert scene.softly == []
     assert scene.events("fence.soft") == []
+
+
+@pytest.mark.parametrize("knows", ["witness", "alive check"])
+def test_who_knows_the_host_alive_by_when_its_power_was_read_stops_the_command(knows: str) -> None:
+    scene = dead(replace(soft(), alive_check=AliveCheck(command=("lease",))), OTHER)
+    scene.reaches = False
+    power_is_read(scene)
+    scene.switches["node7", "bmc"].took_s = 12.0
+    if knows == "witness":
+        scene.opinions["node8"] = Opinion.ALIVE
+    else:
+        scene.check = Opinion.ALIVE
+    scene.run(60)
+
+    assert scene.softly == []
+    assert scene.commands() == []
 
 
 def test_a_command_that_a_hold_stopped_is_run_when_the_hold_is_over() -> None:
