@@ -334,7 +334,7 @@ class Machine:
             kept_off=keeper is not None and keeper.kept_off,
             fenced=self.fenced,
             parked=self.parked,
-            soft_fenced=self.soft.done,
+            soft_fenced=self.soft.done and not self.soft.reading,
         )
 
     def view(self) -> HostView:

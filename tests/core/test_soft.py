@@ -108,6 +108,25 @@ def test_who_knows_the_host_alive_by_when_its_power_was_read_stops_the_command(k
     assert scene.commands() == []
 
 
+def test_a_crash_while_the_power_is_read_does_not_spend_the_command() -> None:
+    scene = dead(soft(), OTHER)
+    power_is_read(scene)
+    again = Scene(soft(), OTHER, after=scene, at=scene.now + 10)
+    again.run(120)
+
+    assert again.softly == ["node7"]
+
+
+def test_a_crash_while_the_command_runs_has_spent_it() -> None:
+    scene = dead(soft(), OTHER)
+    scene.until("fence.soft_began")
+    again = Scene(soft(), OTHER, after=scene, at=scene.now + 10)
+    again.run(120)
+
+    assert again.softly == []
+    assert again.commands() == ["off", "on"]
+
+
 def test_a_command_that_a_hold_stopped_is_run_when_the_hold_is_over() -> None:
     scene = dead(soft(), OTHER)
     power_is_read(scene)
