@@ -57,14 +57,19 @@ class Budget:
         hourly = max(0, safety.per_hour - len(self.proven_at) - taken)
         free = min(slots, hourly)
         return queue[:free], [
-            self._waits(name, number, safety, full=slots <= hourly)
+            self._waits(name, number, taken, safety, full=slots <= hourly)
             for number, name in enumerate(queue[free:], start=1)
         ]
 
-    def _waits(self, name: str, number: int, safety: Safety, *, full: bool) -> Waiting:
+    def _waits(self, name: str, number: int, taken: int, safety: Safety, *, full: bool) -> Waiting:
         if full:
             reason = f"{safety.max_concurrent} hosts are being fenced; number {number} in the queue"
             return Waiting(name, reason)
-        until_at = self.proven_at[0] + HOUR_S if self.proven_at else None
-        reason = f"{safety.per_hour} hosts were fenced within an hour; number {number} in the queue"
+        proven = len(self.proven_at)
+        reason = (
+            f"{proven} fenced within an hour and {taken} being fenced, "
+            f"of {safety.per_hour} in an hour; number {number} in the queue"
+        )
+        # while some are under way nobody knows which of them will count, nor from when
+        until_at = self.proven_at[0] + HOUR_S if proven and not taken else None
         return Waiting(name, reason, until_at)

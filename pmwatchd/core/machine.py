@@ -349,6 +349,7 @@ class Machine:
             alerts=tuple(self.alerts.values()),
             operation=self.operation.id if self.operation else None,
             maintenance=_keeper_view(self.maintenance) if self.maintenance else None,
+            ours=not isinstance(self.watch, watching.Booting) or self.watch.ours,
         )
 
 

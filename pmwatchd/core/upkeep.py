@@ -25,6 +25,7 @@ def enter(site: Site, machine: Machine, watch: watching.Watch, now: float) -> No
         machine.wiring.suspect, machine.wiring.due = frozenset(), True
     if not isinstance(watch, watching.Up | watching.Connecting):
         machine.weak_since = None  # whatever comes back speaks for itself
+        clear(site, machine, Alert.HALF_ALIVE)
     match watch:
         case watching.Connecting() if isinstance(before, watching.Up) and not machine.deafness:
             site.tell("watch.grace_began", machine, silent_s=round(now - watch.base_at, 3))

@@ -71,7 +71,12 @@ class SiteView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostView:
-    """One host as ``status``, ``hosts`` and ``show`` tell it; instants are monotonic."""
+    """
+    One host as ``status``, ``hosts`` and ``show`` tell it; instants are monotonic.
+
+    Attributes:
+        ours: An operation has powered it on, if it boots; else it boots by itself.
+    """
 
     host: Host
     status: HostStatus
@@ -82,6 +87,7 @@ class HostView:
     alerts: tuple[RaisedAlert, ...]
     operation: str | None
     maintenance: MaintenanceView | None
+    ours: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

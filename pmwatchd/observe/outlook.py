@@ -80,8 +80,10 @@ SENTENCES: Mapping[HoldName, str] = MappingProxyType(
         HoldName.PARKED: "It waits for a person who looks at it: `pmwatchd ack {host}`.",
         HoldName.BUDGET: "It waits for its turn in the queue[; the next place is free at {until}].",
         HoldName.MISWIRED: (
-            "It waits until its agents switch the right machine and read on while it answers: "
-            "correct the wiring, or the inventory and then `pmwatchd reload`."
+            "It waits until its agents switch the right machine: correct the wiring, or the "
+            "inventory and then `pmwatchd reload`. What was read while all was well ends when they "
+            "read on while it answers; what an off has shown ends with another definition of the "
+            "agents, or when `pmwatchd power restart {host}` proves an off that nobody answers."
         ),
         HoldName.SELF: "It is never fenced by this daemon, which runs on it.",
         HoldName.JOURNAL_UNWRITABLE: (
@@ -205,7 +207,8 @@ def outlook(view: HostView, running: OperationView | None, wall_of: WallOf) -> s
             )
         case Liveness.BOOTING:
             until = stamp(wall_of(view.since_at + view.host.boot_timeout_s))
-            return f"It was powered on and has time to boot until {until}; then its grace begins."
+            why = "was powered on" if view.ours else "boots by itself after its crash dump"
+            return f"It {why} and has time to boot until {until}; then its grace begins."
         case Liveness.NON_RESPONSIVE:
             return (
                 "Once nothing holds it, others are asked whether they reach it, soft fencing is "

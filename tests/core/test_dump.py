@@ -44,6 +44,15 @@ def dumping(for_s: float, *, kdump: bool = True, enabled: bool = True) -> Scene:
     return scene
 
 
+def test_the_picture_of_a_host_that_boots_after_its_dump_says_that_we_did_not_power_it_on() -> None:
+    scene = dumping(30.0)
+    scene.until("kdump.ended")
+
+    view = scene.fleet.host("node7")
+    assert view is not None
+    assert (scene.status(), view.ours) == ("booting", False)
+
+
 def test_a_host_that_dumps_is_held_and_boots_by_itself_without_a_power_cycle() -> None:
     scene = dumping(60.0)
     scene.run(50)

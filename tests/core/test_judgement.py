@@ -17,6 +17,7 @@ from pmwatchd.core.model import (
 )
 from pmwatchd.core.orders import Accepted, RunAgent
 from pmwatchd.core.rules import Safety, Spacing, StormRules
+from pmwatchd.core.views import Hold
 from tests.core.scene import Scene, agent, dead, fleet, host, ruled
 
 NODE = host("node7", agent())
@@ -116,6 +117,35 @@ def test_the_budget_of_an_hour_counts_proven_offs() -> None:
     scene.run(3600)
 
     assert scene.commands("n1") == ["off", "on"]
+
+
+def test_the_budget_counts_those_that_were_fenced_and_those_under_way_each_as_what_they_are() -> (
+    None
+):
+    scene = Scene(*fleet(3), NODE, rules=ruled(per_hour=2, witnesses=0))
+    scene.run(10)
+    scene.kill("n0")
+    scene.run(60)
+    assert scene.commands("n0") == ["off", "on"]
+    scene.switches["n1", "bmc"].late_s = 9.0
+    scene.kill("n1")
+    scene.kill("n2")
+    scene.until("fence.opened")
+    scene.run(2)
+    (hold,) = budgeted(scene, "n2")
+    assert "1 fenced within an hour and 1 being fenced" in hold.reason
+    assert hold.until_at is None
+    scene.run(30)
+    (hold,) = budgeted(scene, "n2")
+
+    assert "2 fenced within an hour and 0 being fenced" in hold.reason
+    assert hold.until_at is not None
+
+
+def budgeted(scene: Scene, name: str) -> list[Hold]:
+    view = scene.fleet.host(name)
+    assert view is not None
+    return [hold for hold in view.holds if hold.name is HoldName.BUDGET]
 
 
 def test_priority_goes_before_fewest_failures_before_longest_silence() -> None:

@@ -20,6 +20,7 @@ from pmwatchd.core.rules import StormRules
 from tests.core.scene import RULES, SAFETY, START, WALL, Scene, agent, dead, host
 
 NODE = host("node7", agent())
+OTHER = host("node8", agent())
 
 
 def override(scene: Scene, for_s: float = 600.0) -> object:
@@ -217,6 +218,19 @@ def test_a_half_alive_host_that_falls_silent_is_not_looked_at_without_a_pause() 
     scene.kill()
     scene.run(60)  # which fails when a deadline is over and nothing comes of it
 
+    assert "half_alive" not in scene.alerts()
+
+
+def test_a_half_alive_host_that_dies_is_called_so_no_more() -> None:
+    scene = Scene(host("node7"), OTHER)
+    scene.run(10)
+    scene.put(HeartbeatsHeard((Answered("node7", scene.now, weak=True),)))
+    scene.run(30)
+    assert scene.alerts() == {"half_alive", "unprotected"}
+    scene.kill()
+    scene.run(60)
+
+    assert scene.status() == "non_responsive"
     assert "half_alive" not in scene.alerts()
 
 

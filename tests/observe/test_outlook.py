@@ -116,6 +116,20 @@ def test_what_comes_next_follows_from_the_liveness(liveness: Liveness, words: st
     assert words in outlook(up("node7", liveness=liveness), None, wall_of)
 
 
+def test_a_host_that_boots_after_its_crash_dump_is_not_said_to_have_been_powered_on() -> None:
+    view = up("node7", liveness=Liveness.BOOTING, ours=False)
+
+    assert "was powered on" in outlook(replace(view, ours=True), None, wall_of)
+    assert "boots by itself" in outlook(view, None, wall_of)
+
+
+def test_both_ways_out_of_wrong_wires_are_named() -> None:
+    (one,) = obstacles(held(HoldName.MISWIRED), CALM, wall_of)
+
+    assert "read on while it answers" in one.sentence
+    assert "`pmwatchd power restart node7`" in one.sentence
+
+
 def test_a_host_that_we_cannot_ask_is_not_said_to_be_within_its_grace() -> None:
     ill = RaisedAlert(name=Alert.OBSERVER_ILL, since_at=1000.0, reason="no_route")
     view = replace(up("node7", liveness=Liveness.CONNECTING), alerts=(ill,))

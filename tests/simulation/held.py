@@ -189,6 +189,10 @@ class Held:
             case _:
                 pass
 
+    def silent(self, host: str) -> bool:
+        """Whether its last heartbeat was not answered, as far as the core was told."""
+        return host in self._suspects and self._suspects[host].silent
+
     def _answered(self, host: str) -> None:
         if host in self._suspects:
             self._suspects[host].answered(self._world.now)
