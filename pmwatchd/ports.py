@@ -249,15 +249,14 @@ BEGUN = b"pmwatchd: begun\n"
 # line is here.  TERM, which `timeout` sends to all, must end the shell last: `timeout` goes with
 # it, and then nobody would KILL an agent that is deaf to TERM.
 _TOLD = (
-    "trap exit TERM;"
-    ' IFS= read -r first && [ -n "$first" ] &&'
+    'IFS= read -r first && [ -n "$first" ] &&'
     r' { printf "%s\n" "$first"; cat; } | "$0" "$@"'
 )
 
 
 def told(argv: Sequence[str]) -> list[str]:
     """Return a command that starts *argv* once there is input for it, and never without."""
-    return ["sh", "-c", _TOLD, *argv]
+    return ["sh", "-c", f"trap exit TERM; {_TOLD}", *argv]
 
 
 def announcing(argv: Sequence[str]) -> list[str]:
@@ -266,9 +265,11 @@ def announcing(argv: Sequence[str]) -> list[str]:
 
     sshd confirms a command as soon as it has forked; the home directory, the shell and its
     start-up files may take any time after that.  Where nobody listens any more it ends there.
+    After a TERM it waits to be killed: `timeout` then kills all that an agent left behind.
     """
     word = BEGUN.decode().strip()
-    return ["sh", "-c", f"echo '{word}' >&2 && echo '{word}' && {{ {_TOLD}; }}", *argv]
+    said = f"echo '{word}' >&2 && echo '{word}'"
+    return ["sh", "-c", f"trap 'sleep 999' TERM; {said} && {_TOLD}", *argv]
 
 
 class Transport(Protocol):
@@ -287,8 +288,9 @@ class Transport(Protocol):
         """
         Run *argv* with *stdin*, written only after it has begun.
 
-        Returns when the program ended, or, when the connection is lost or it
-        does not end, *over_s* seconds after it had begun.
+        Returns when the program ended, or, when the connection is lost or it does
+        not end, *over_s* seconds after it had begun; so too when one that
+        announces itself was ended by force, for its helpers may go on.
         What the program left behind is listened to for ``DRAIN_S`` at most.
 
         Args:

@@ -158,6 +158,19 @@ async def test_an_agent_that_is_deaf_to_its_end_is_killed_with_its_children(
 
 
 @pytest.mark.parametrize("through", ["engine", "ssh"])
+async def test_a_helper_that_is_deaf_and_has_streams_of_its_own_is_killed_before_all_is_over(
+    site: Site, through: str
+) -> None:
+    helper = f"(trap '' TERM; while [ -e {site.program} ]; do sleep 0.1; done)"
+    site.write(f"#!/bin/sh\n{helper} </dev/null >/dev/null 2>&1 &\nwait\n")
+
+    reply = await site.execute(through, FenceAction.OFF, limits=Limits(0.5, 0.5))
+
+    assert reply.result is AgentResult.TIMEOUT
+    await site.is_over()
+
+
+@pytest.mark.parametrize("through", ["engine", "ssh"])
 async def test_an_agent_that_reads_nothing_is_told_by_its_own_exit_status(
     site: Site, through: str
 ) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
 
 from pmwatchd.errors import WithdrawnError
-from pmwatchd.ports import OUTPUT_LIMIT
+from pmwatchd.ports import OUTPUT_LIMIT, announcing
 from tests.kit.parts import needs
 from tests.kit.proxy import Proxy
 from tests.kit.ssh import UNTIL_RELEASED, Build, Ledger, candidate, sessions_of, until
@@ -85,6 +86,35 @@ async def test_where_timeout_was_killed_or_had_to_end_it_what_is_left_may_still_
     end_all(pid)
     assert (completed.exit_code, completed.lost) == (None, True)
     assert completed.took_s >= 1.5
+
+
+@pytest.mark.parametrize(("end", "exit_code"), [("exit 124", 124), ("kill -9 $PPID", None)])
+async def test_a_command_that_switches_power_and_was_ended_by_force_is_over_only_in_time(
+    proxy: Proxy, transport_with: Build, end: str, exit_code: int | None
+) -> None:
+    began_at = time.monotonic()
+    argv = ["timeout", "600", *announcing(["sh", "-c", f"echo so far; {end}"])]
+
+    completed = await transport_with().run(
+        candidate(proxy), argv, b"action=off\n", over_s=1.5, announces=True
+    )
+
+    assert time.monotonic() - began_at >= 1.5
+    assert (completed.exit_code, completed.lost) == (exit_code, False)
+    assert completed.stdout == b"so far\n"
+    assert completed.took_s < 1.5, "that it ended is known from when it was said"
+
+
+async def test_what_is_missing_on_a_proxy_is_over_at_once(
+    proxy: Proxy, transport_with: Build
+) -> None:
+    argv = ["timeout", "600", *announcing(["/no/such/agent"])]
+
+    completed = await transport_with().run(
+        candidate(proxy), argv, b"action=off\n", over_s=600.0, announces=True
+    )
+
+    assert completed.exit_code == 127
 
 
 async def test_a_connection_lost_after_timeout_was_killed_does_not_mean_that_all_is_over(

@@ -31,6 +31,7 @@ REFUSALS = {
     "no_account": ProxyResult.AUTH_ERROR,
 }
 MANUAL_S = 0.03
+BY_FORCE = (124, 137)  # something may go on, so only time ends that
 _BAD_MANUALS = {"manual is garbage": GARBAGE, "manual is cut short": TRUNCATED}
 BAD_MANUALS = (*_BAD_MANUALS, "manual hangs", "manual lacks action")
 
@@ -169,6 +170,8 @@ class Wire:
         self._life.effect()
         await self._life.pulse()
         completed = None if cut else await self._end_of(ended, started_at + over_s)
+        if completed is not None and completed.exit_code in BY_FORCE:
+            await self._life.sleep(max(0.0, started_at + over_s - self._loop.time()))
         if completed is not None and self._net.parts.reaches(MANAGER, proxy):
             self._life.effect()
             await self._life.pulse()

@@ -15,8 +15,11 @@ Channel = asyncssh.SSHClientChannel[bytes]
 
 _BEFORE_LIMIT = 1024
 
-_BY_FORCE = 124
+_NOT_ITS_OWN = 124
 """From this exit status on it is ``timeout`` or a shell that speaks, and not the agent."""
+
+_BY_FORCE = (_NOT_ITS_OWN, *range(129, 193))
+"""The time was over, or a signal ended it: 128 and its number."""
 
 
 class Execution(asyncssh.SSHClientSession[bytes]):
@@ -25,10 +28,12 @@ class Execution(asyncssh.SSHClientSession[bytes]):
 
     Args:
         announces: It says on both streams when it has begun; what sshd and a login shell
-            say before that is nothing that the command said.
+            say before that is nothing that the command said.  Such a command switches
+            power; others only ask.
 
     Attributes:
         settled: It has begun, or never will.
+        ended_at: When the proxy said that it has ended, by the loop's clock.
         before: The beginning of what was said before it began.
     """
 
@@ -36,13 +41,14 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         self.kept = {None: bytearray(), asyncssh.EXTENDED_DATA_STDERR: bytearray()}
         self.before = bytearray()
         self.exit_code: int | None = None
+        self.ended_at: float | None = None
         self.settled = asyncio.Event()
         self.told = asyncio.Event()
         self.closed = asyncio.Event()
         self._channel: Channel | None = None
         # the end of what each stream said, until its line came; they are not ordered
         self._waiting = dict.fromkeys(self.kept, b"") if announces else {}
-        self._ended = False
+        self._announces = announces
         self._left = False
 
     @property
@@ -53,13 +59,26 @@ class Execution(asyncssh.SSHClientSession[bytes]):
     @property
     def has_ended(self) -> bool:
         """Whether the proxy said that it has."""
-        return self._ended
+        return self.ended_at is not None
+
+    @property
+    def all_heard(self) -> bool:
+        """Whether the proxy said that it has ended, and nobody is left who could say more."""
+        return self.has_ended and self._left
 
     @property
     def over(self) -> bool:
-        """Whether it certainly is: by its own exit, or ended by force and nobody left behind."""
-        by_itself = self.exit_code is not None and self.exit_code < _BY_FORCE
-        return by_itself or (self._ended and self._left)
+        """
+        Whether it certainly is, before its time: by its own exit, or nobody is left behind.
+
+        Where the agent was ended by force, a helper of it with streams of its own that is
+        deaf to TERM may still switch power, and nothing on the proxy tells of that.
+        """
+        code = self.exit_code
+        if code is not None and code < _NOT_ITS_OWN:
+            return True
+        by_force = self._announces and (code is None or code in _BY_FORCE)
+        return self.all_heard and not by_force
 
     def connection_made(self, chan: Channel) -> None:
         """The channel is open; the command is not yet confirmed."""
@@ -81,13 +100,13 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         """It ended with an exit status; sshd tells at once, whoever holds the streams open."""
         self.settled.set()
         self.exit_code = status
-        self._ended = True
+        self._end()
         if self.over:
             self.told.set()
 
     def exit_signal_received(self, *how: object) -> None:  # noqa: ARG002 - as asyncssh calls it
         """It was ended by a signal."""
-        self._ended = True
+        self._end()
 
     def eof_received(self) -> bool:
         """Nobody on the proxy holds its streams open any more."""
@@ -115,6 +134,9 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         if self._channel is not None:
             self._channel.abort()
 
+    def _end(self) -> None:
+        self.ended_at = asyncio.get_running_loop().time()
+
     def _since_it_began(self, datatype: asyncssh.DataType, data: bytes) -> bytes:
         self.before += data[: _BEFORE_LIMIT - len(self.before)]
         said = self._waiting.pop(datatype) + data
@@ -139,7 +161,7 @@ async def carry_through(
 
     An agent that ended of its own accord is over even if it left a process
     behind that holds its streams open.  Where ``timeout`` or the agent was
-    ended by force something may still be at work: the streams have to close.
+    ended by force something may still be at work: only time ends that.
 
     Raises:
         WithdrawnError: It was not *permitted* any more and gets no options.
@@ -155,18 +177,20 @@ async def carry_through(
         async with asyncio.timeout(over_s):
             await execution.told.wait()
             if not execution.over:
-                # The connection is gone, the command may be not: only time ends it now.
+                # Nothing that could still be heard tells that it is over: only time ends it now.
                 await asyncio.Event().wait()
         with suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await execution.closed.wait()
     except TimeoutError:
-        return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
+        if not execution.all_heard:
+            return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
     finally:
         execution.abort()
+    ended_at = loop.time() if execution.ended_at is None else execution.ended_at
     return Completed(
         exit_code=execution.exit_code,
         stdout=bytes(execution.kept[None]),
         stderr=bytes(execution.kept[asyncssh.EXTENDED_DATA_STDERR]),
-        took_s=loop.time() - started_at,
+        took_s=max(0.0, ended_at - started_at),
     )
