@@ -25,6 +25,9 @@ from pmwatchd.ports import Names
 PATIENCE_S = 1.0
 """A turn waits so long for the first look-up of a name; then the text alone has to do."""
 
+ASK_AGAIN_S = 1.0
+"""The pause between two questions for the addresses of a name that is held."""
+
 
 @dataclass(order=True, slots=True)
 class _Waiter:
@@ -126,8 +129,15 @@ class DeviceQueue:
 
     async def hold_addresses(self, device: str, *, until_at: float) -> None:
         """Give no turn before then at the addresses of *device*, however late they are known."""
-        for identity in await self._identities(device, within_s=None):
-            self._hold(identity, until_at)
+        while True:
+            identities = await self._identities(device, within_s=None)
+            for identity in identities:
+                self._hold(identity, until_at)
+            left_s = until_at - self._clock()
+            if len(identities) > 1 or left_s <= 0:
+                return
+            # After a crash of the whole machine its resolver may come up later than we do.
+            await self._sleep(min(ASK_AGAIN_S, left_s))
 
     def _hold(self, identity: str, until_at: float) -> None:
         switch = self._switch(identity)

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
+from pmwatchd.devices import ASK_AGAIN_S, DeviceQueue, TextOnly, goes_by_name
 from pmwatchd.errors import WithdrawnError
 
 DEVICE = "10.0.0.1:623"
@@ -361,6 +361,33 @@ async def test_a_hold_counts_for_every_address_as_soon_as_it_is_known(bench: Ben
     await bench.end("v4")
     await bench.end("v6")
     assert bench.story == ["+v4", "+v6", "-v4", "-v6", "+name"]
+
+
+async def test_a_hold_counts_for_addresses_that_the_resolver_did_not_know_at_first(
+    bench: Bench,
+) -> None:
+    bench.queue.hold("bmc7:623", until_at=40.0)
+    holding = asyncio.create_task(bench.queue.hold_addresses("bmc7:623", until_at=40.0))
+    await bench.settle()
+    bench.book.entries = {"bmc7": {"10.0.0.1"}}
+    await bench.at(ASK_AGAIN_S)
+    await holding
+
+    await bench.call("v4", device="10.0.0.1:623")
+    await bench.at(39.9)
+    assert bench.story == []
+
+    await bench.at(40.0)
+    assert bench.story == ["+v4"]
+
+
+async def test_nobody_is_asked_for_addresses_once_a_hold_is_over(bench: Bench) -> None:
+    holding = asyncio.create_task(bench.queue.hold_addresses("bmc7:623", until_at=1.5))
+    for at in (0.0, 1.0, 1.5):
+        await bench.at(at)
+    await holding
+
+    assert bench.book.asked == [("bmc7", None)] * 3
 
 
 async def test_a_hold_of_an_address_counts_for_all_its_spellings(bench: Bench) -> None:
