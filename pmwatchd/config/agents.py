@@ -39,7 +39,12 @@ _FEEDS = frozenset(
 )
 """Types that switch outlets; everything else switches a chassis."""
 
-_OTHER_PORTS = (("ssh", 23, 22), ("ssl", 80, 443), ("ssl_insecure", 80, 443))
+_OTHER_PORTS = (
+    ("ssh", 23, 22),
+    ("ssl", 80, 443),
+    ("ssl_secure", 80, 443),
+    ("ssl_insecure", 80, 443),
+)
 """Agents that speak both ways take another port for the encrypted one (fencing.py)."""
 
 _SWITCHED_ON = ("1", "yes", "on", "true")

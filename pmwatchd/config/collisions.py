@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pmwatchd.config.faults import Findings
 from pmwatchd.config.hosts import Built
-from pmwatchd.config.values import same_address
+from pmwatchd.core.addresses import same_address
 from pmwatchd.core.model import FenceAgent
 from pmwatchd.errors import Fault
 

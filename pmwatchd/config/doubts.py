@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pmwatchd.config.faults import Findings, nearest
 from pmwatchd.config.hosts import Built
 from pmwatchd.config.sources import Loaded
-from pmwatchd.config.values import same_address
+from pmwatchd.core.addresses import same_address
 from pmwatchd.core.model import Host
 
 _LABEL = "label:"

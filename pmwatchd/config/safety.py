@@ -18,9 +18,9 @@ from pmwatchd.config.values import (
     check_command,
     no_flag,
     probe_of,
-    same_address,
 )
 from pmwatchd.core import rules
+from pmwatchd.core.addresses import same_address
 
 _LABEL = re.compile(r"label:[^\s{}]+")
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")

@@ -116,14 +116,6 @@ def check_address(text: str) -> str:
     return bare
 
 
-def same_address(address: str) -> str:
-    """Write an address so that two spellings of one compare equal."""
-    try:
-        return str(ipaddress.ip_address(address))
-    except ValueError:
-        return address.lower().rstrip(".")
-
-
 def is_address(word: str) -> bool:
     """Whether a word is an IP address."""
     try:

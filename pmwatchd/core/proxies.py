@@ -8,9 +8,10 @@ pure: nobody is asked and nobody waits; the runner walks the chain.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pmwatchd.core.addresses import same_address
 from pmwatchd.core.model import (
     AgentResult,
     Candidate,
@@ -110,23 +111,24 @@ def chain(
     without: Iterable[str] = (),
 ) -> tuple[Candidate, ...]:
     """
-    Every machine that may run *agent* for *target*, the best first, each once.
+    Every machine that may run *agent* for *target*, the best first, each once, however spelled.
 
     The first ``candidates_per_source`` of each source come before the rest,
     and paths that failed lately come last of all.
     """
     first: list[Candidate] = []
     rest: list[Candidate] = []
-    seen = set(without)
+    seen = {_identity(name, neighbours) for name in without}
 
     def rank(candidate: Candidate) -> tuple[int, int, str]:
         known = neighbours.memory.rank(candidate.name, agent.device, now)
         return known, neighbours.load.get(candidate.name, 0), candidate.name
 
     for word in agent.proxies or target.power_management.proxies:
-        found = [c for c in _candidates(word, target, neighbours, rules) if c.name not in seen]
+        able = _candidates(word, target, neighbours, rules)
+        found = [c for c in able if _identity(c.name, neighbours) not in seen]
         found.sort(key=rank)
-        seen.update(c.name for c in found)
+        seen.update(_identity(c.name, neighbours) for c in found)
         first += found[: rules.fencing.candidates_per_source]
         rest += found[rules.fencing.candidates_per_source :]
     return tuple(sorted(first + rest, key=lambda c: rank(c)[0] == _FAILED))
@@ -162,13 +164,13 @@ def _belongs(host: Host, target: Host, source: ProxySource) -> bool:
 
 def _named(word: str, target: Host, neighbours: Neighbours, rules: Rules) -> Iterator[Candidate]:
     """
-    A machine given by name or address.
+    A machine given by name or address, in any spelling.
 
     One that is not monitored needs no liveness; one that is must be eligible.
     """
-    watched = neighbours.watched.get(word) or next(
-        (host for host in neighbours.watched.values() if host.address == word), None
-    )
+    known = neighbours.watched
+    # The target may have left the inventory during its operation.
+    watched = known.get(word) or _called(word, known.values()) or _called(word, (target,))
     if watched is None:
         yield Candidate(
             name=word,
@@ -181,6 +183,27 @@ def _named(word: str, target: Host, neighbours: Neighbours, rules: Rules) -> Ite
     able = watched.name in neighbours.eligible and watched.as_proxy.enabled
     if able and watched.name != target.name:
         yield _as_candidate(watched, ProxySource.NAMED)
+
+
+def _called(word: str, hosts: Collection[Host]) -> Host | None:
+    """Find the host that goes by *word*: by its name, its address, or the one for proxies."""
+    wanted = same_address(word)
+    spellings: tuple[Callable[[Host], str], ...] = (
+        lambda host: host.name,
+        lambda host: host.address,
+        lambda host: host.as_proxy.address,
+    )
+    named = (host for spelling in spellings for host in hosts if _is(wanted, spelling(host)))
+    return next(named, None)
+
+
+def _is(wanted: str, spelled: str) -> bool:
+    return spelled != "" and same_address(spelled) == wanted
+
+
+def _identity(name: str, neighbours: Neighbours) -> str:
+    """By what a candidate is known as one machine; a host of the inventory has one name."""
+    return name if name in neighbours.watched else same_address(name)
 
 
 def _as_candidate(host: Host, source: ProxySource) -> Candidate:

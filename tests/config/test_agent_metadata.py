@@ -45,6 +45,7 @@ def test_the_agents_own_waiting_is_switched_off_where_it_runs_and_not_here(folde
         ("23", "", "10.1.0.1:23"),
         ("23", "ssh = 1", "10.1.0.1:22"),
         ("80", "ssl = true", "10.1.0.1:443"),
+        ("80", "ssl_secure = true", "10.1.0.1:443"),
         ("80", "ssl = 0", "10.1.0.1:80"),
         ("", "", "10.1.0.1:"),
     ],
@@ -53,7 +54,8 @@ def test_a_device_is_known_by_the_port_that_its_agent_takes_by_itself(
     folder: Folder, default: str, options: str, device: str
 ) -> None:
     port = f'<parameter name="ipport"><content default="{default}"/></parameter>'
-    more = '<parameter name="ssh"/><parameter name="ssl"/>'
+    known = ("ssh", "ssl", "ssl_secure")
+    more = "".join(f'<parameter name="{name}"/>' for name in known)
     folder.script("lab", f"echo '<resource-agent>{port}{more}</resource-agent>'")
     folder.inventory(with_agent(options=f"{{ {options} }}"))
 

@@ -112,6 +112,54 @@ def test_a_named_machine_is_found_by_name_or_address() -> None:
     assert names((SITE[3].address,)) == ["w1"]
 
 
+NODE7 = replace(
+    target(),
+    address="node7.example.org",
+    as_proxy=AsProxy(address="fd00::7"),
+)
+
+
+def named(*words: str, host: Host = NODE7, site: list[Host], up: tuple[str, ...] = ()) -> list[str]:
+    watched = {one.name: one for one in [host, *site]}
+    neighbours = Neighbours(
+        eligible={name: watched[name] for name in up}, watched=watched, memory=PathMemory()
+    )
+    wanted = replace(host, power_management=PowerManagement(agents=(BMC,), proxies=words))
+    return [one.name for one in chain(wanted, BMC, neighbours, RULES, 0.0)]
+
+
+@pytest.mark.parametrize("word", ["NODE7", "Node7.Example.org", "node7.example.org.", "FD00:0::7"])
+def test_the_target_is_not_its_own_proxy_in_any_spelling(word: str) -> None:
+    assert named(word, "engine", site=[]) == ["engine"]
+
+
+def test_a_target_that_left_the_inventory_is_not_its_own_proxy_either() -> None:
+    neighbours = Neighbours(eligible={}, watched={}, memory=PathMemory())
+    wanted = replace(
+        NODE7, power_management=PowerManagement(agents=(BMC,), proxies=(NODE7.address,))
+    )
+
+    assert chain(wanted, BMC, neighbours, RULES, 0.0) == ()
+
+
+@pytest.mark.parametrize("word", ["b9", "B9", "B9.example.org.", "10.9.0.9"])
+def test_a_watched_machine_stands_in_the_chain_once_and_only_while_it_may_serve(word: str) -> None:
+    serving = replace(node("b9"), address="b9.example.org", as_proxy=AsProxy(address="10.9.0.9"))
+
+    assert named(word, "cluster", site=[serving], up=("b9",)) == ["b9"]
+    assert named(word, "cluster", site=[serving]) == []
+
+
+def test_a_machine_that_is_not_watched_stands_in_the_chain_once_in_any_spelling() -> None:
+    assert named("Jump.example.org", "jump.example.org.", site=[]) == ["Jump.example.org"]
+
+
+def test_a_machine_is_known_by_its_name_before_anothers_address() -> None:
+    odd = replace(node("b1"), address="b2")
+
+    assert named("b2", site=[odd, node("b2")], up=("b1", "b2")) == ["b2"]
+
+
 def test_a_named_machine_that_is_watched_must_be_up_and_willing() -> None:
     assert names(("w1",), down=("w1",)) == []
     assert names(("b3",), [node("b3", as_proxy=AsProxy(enabled=False))]) == []
