@@ -59,7 +59,7 @@ def judge(site: Site, machine: Machine, now: float) -> None:
     if verdicts:
         show(site, machine, verdicts, now)
         _tell_unfenced(site, machine, verdicts, now)
-    elif consult.unsure(machine, now) or (operation is None and soft.delays(machine, now)):
+    elif consult.unsure(machine, now) or (operation is None and soft.delays(site, machine, now)):
         _keep(site, machine, now)
     elif machine.host.automatic:
         site.wanting[machine.name] = _rank(machine)

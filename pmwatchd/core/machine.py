@@ -103,6 +103,7 @@ class SoftFencing:
     Attributes:
         done: It ran, or was skipped, in this silence.
         reading: The power is read before that.
+        power: What it read, while others have not said all that they are asked; and when.
         running: The command runs, as far as is known.
         number: Number of the question whether it ran; numbers go on.
         until_at: Until then an answer to it is waited for.
@@ -110,6 +111,8 @@ class SoftFencing:
 
     done: bool = False
     reading: bool = False
+    power: PowerStatus | None = None
+    read_at: float = 0.0
     running: bool = False
     number: int = 0
     until_at: float | None = None
@@ -334,7 +337,7 @@ class Machine:
             kept_off=keeper is not None and keeper.kept_off,
             fenced=self.fenced,
             parked=self.parked,
-            soft_fenced=self.soft.done and not self.soft.reading,
+            soft_fenced=self.soft.done and not self.soft.reading and self.soft.power is None,
         )
 
     def view(self) -> HostView:

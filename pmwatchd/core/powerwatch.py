@@ -79,7 +79,7 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
     held = not machine.silent or bool(
         judgement.passive(site, machine, now) or consult.verdicts(site, machine, now)
     )
-    soft.read(site, machine, check, now, held=held)
+    soft.read(site, machine, check, now, held=held, unsure=consult.unsure(machine, now))
     on = {name for name, power in check.power.items() if power is PowerStatus.ON}
     off = {name for name, power in check.power.items() if power is PowerStatus.OFF}
     late = check.host.outlets(off) & machine.doubtful

@@ -17,11 +17,16 @@ ANSWER_S = 65.0
 """The command has a time limit of its own; its end is known after this at the latest."""
 
 
-def delays(machine: Machine, now: float) -> bool:
+READING_GOOD_S = 20.0
+"""A reading of the power waits so long for what others say, which takes less."""
+
+
+def delays(site: Site, machine: Machine, now: float) -> bool:
     """Whether fencing has to wait for it; begins it when it is due."""
     command = machine.host.power_management.soft_fencing
     if command is None or not machine.host.automatic:
         return False
+    _take_up(site, machine, now)
     if not machine.soft.done:
         machine.soft.done = True
         machine.soft.reading = True
@@ -31,15 +36,41 @@ def delays(machine: Machine, now: float) -> bool:
     return machine.soft.reading or waits
 
 
-def read(site: Site, machine: Machine, check: Check, now: float, *, held: bool) -> None:
-    """Take in what the power reads, and run the command unless it is off or held by now."""
+def _take_up(site: Site, machine: Machine, now: float) -> None:
+    """Go on from a reading that waited until others had said all, unless it has grown old."""
+    power, machine.soft.power = machine.soft.power, None
+    if power is None:
+        return
+    if now > machine.soft.read_at + READING_GOOD_S:
+        machine.soft.done = False
+    else:
+        _run(site, machine, power, now)
+
+
+def read(
+    site: Site, machine: Machine, check: Check, now: float, *, held: bool, unsure: bool
+) -> None:
+    """
+    Take in what the power reads, and run the command unless it is off or held by now.
+
+    Where others have not said all, the reading waits for that: to read anew could
+    meet their next round each time.
+    """
     if not machine.soft.reading:
         return
     machine.soft.reading = False
     if held or not machine.host.automatic:
         machine.soft.done = False
         return
-    if verdict.of_groups(check.host, check.power) is PowerStatus.OFF:
+    power = verdict.of_groups(check.host, check.power)
+    if unsure:
+        machine.soft.power, machine.soft.read_at = power, now
+    else:
+        _run(site, machine, power, now)
+
+
+def _run(site: Site, machine: Machine, power: PowerStatus, now: float) -> None:
+    if power is PowerStatus.OFF:
         site.tell("fence.soft_ended", machine, result="skipped", reason="its power reads off")
         return
     host = machine.host

@@ -108,6 +108,32 @@ def test_who_knows_the_host_alive_by_when_its_power_was_read_stops_the_command(k
     assert scene.commands() == []
 
 
+@pytest.mark.parametrize("took_s", [1.0, 5.5, 6.0, 12.0])
+def test_a_reading_that_ends_while_others_are_asked_waits_for_them_and_is_not_lost(
+    took_s: float,
+) -> None:
+    scene = dead(soft(), OTHER)
+    scene.witness_s = 2.0
+    scene.switches["node7", "bmc"].took_s = took_s
+    scene.run(100)
+
+    assert scene.softly == ["node7"]
+
+
+def test_a_witness_that_is_still_asked_when_the_power_was_read_may_stop_the_command() -> None:
+    scene = dead(soft(), OTHER)
+    scene.witness_s = 2.0
+    scene.switches["node7", "bmc"].took_s = 6.0
+    scene.until("fence.agent_executed")
+    scene.opinions["node8"] = Opinion.ALIVE
+    scene.run(30)
+    assert (scene.softly, scene.holds()) == ([], ["seen_by_others"])
+    scene.opinions["node8"] = Opinion.SILENT
+    scene.run(60)  # the reading has grown old meanwhile
+
+    assert scene.softly == ["node7"]
+
+
 def test_a_crash_while_the_power_is_read_does_not_spend_the_command() -> None:
     scene = dead(soft(), OTHER)
     power_is_read(scene)
