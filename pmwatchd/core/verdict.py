@@ -59,7 +59,9 @@ _REASONS = (
     ),
 )
 _TELLING = re.compile(
-    r"\b(ERROR|CRITICAL|FATAL)\b|^(Failed|Error)\b|: error:|^[\w.]*(Error|Exception\w*):"
+    r"\b(ERROR|CRITICAL|FATAL)\b|^(Failed|Error)\b|: error:"
+    # with limits, or a line that only repeats such words would take minutes
+    r"|^[\w.]{0,120}(Error|Exception\w{0,40}):"
 )
 _MISSING = re.compile(
     r"(^|[\s/])(timeout|env): |command not found: timeout"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import pytest
 
@@ -208,6 +209,18 @@ def test_the_line_that_names_the_error_is_shown_before_warnings() -> None:
         telling_line("Traceback (most recent call last):\nx.y.OddError: why") == "x.y.OddError: why"
     )
     assert telling_line("nothing special\n") == "nothing special"
+
+
+@pytest.mark.parametrize("word", ["Exception", "Exception.", "Error", "a.", "action x", "status: "])
+@pytest.mark.parametrize("end", ["", "\n", ":"])
+def test_whatever_an_agent_prints_is_read_in_no_time(word: str, end: str) -> None:
+    text = (word * 65_536)[:65_536] + end
+    began_at = time.process_time()
+    classify(FenceAction.OFF, 1, text, text)
+    not_started(127, "", text)
+    telling_line(f"{text}\n{text}")
+
+    assert time.process_time() - began_at < 0.5
 
 
 @pytest.mark.parametrize(

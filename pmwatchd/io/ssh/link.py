@@ -20,7 +20,7 @@ from pmwatchd.core.verdict import first_line
 from pmwatchd.errors import ProxyError
 from pmwatchd.io.ssh.execution import Channel, Execution
 from pmwatchd.io.ssh.reach import connected, is_literal
-from pmwatchd.io.ssh.trust import key_pairs, known_hosts
+from pmwatchd.io.ssh.trust import Trust
 from pmwatchd.ports import Names
 
 Key = tuple[str, int, str]
@@ -79,6 +79,8 @@ class Link:
         key: Key,
         name: str,
         options: SshOptions,
+        trust: Trust,
+        *,
         changed: Callable[[Record], None],
         names: Names | None,
     ) -> None:
@@ -87,6 +89,7 @@ class Link:
         self._address, self._port, self._user = key
         self._name = name
         self._options = options
+        self._trust = trust
         self._changed = changed
         self._names = names
         self._arriving: asyncio.Task[_Line] | None = None
@@ -230,11 +233,10 @@ class Link:
 
         ``config=None`` and ``agent_path=None`` keep the caller's own ~/.ssh out.
         """
-        trusted = known_hosts(self._options.known_hosts, self.error)
-        keys = key_pairs(self._options.private_key, self.error)
         limit_s = self._options.connect_timeout_s
         try:
             async with asyncio.timeout(limit_s):
+                trusted, keys = await self._trust.read(self.error)
                 return await asyncssh.connect(
                     self._address,
                     self._port,

@@ -12,6 +12,7 @@ from pmwatchd.core.orders import Record
 from pmwatchd.io.ssh.dial import dial
 from pmwatchd.io.ssh.execution import carry_through
 from pmwatchd.io.ssh.link import Key, Link, SshOptions
+from pmwatchd.io.ssh.trust import Trust
 from pmwatchd.ports import Completed, Dialled, Meter, Names, always
 
 _GOODBYE_S = 1.0
@@ -39,6 +40,7 @@ class SshTransport:
         names: Names | None = None,
     ) -> None:
         self._options = options
+        self._trust = Trust(options.private_key, options.known_hosts)
         self._meter = meter
         self._tell = tell
         self._names = names
@@ -93,6 +95,7 @@ class SshTransport:
         if options == self._options:
             return
         self._options = options
+        self._trust = Trust(options.private_key, options.known_hosts)
         self._retired.update(self._links.values())
         self._links.clear()
         self._close_unused()
@@ -114,7 +117,14 @@ class SshTransport:
     def _using(self, proxy: Candidate) -> Iterator[Link]:
         key = (proxy.address or proxy.name, proxy.port, proxy.user)
         if key not in self._links:
-            self._links[key] = Link(key, proxy.name, self._options, self._changed, self._names)
+            self._links[key] = Link(
+                key,
+                proxy.name,
+                self._options,
+                self._trust,
+                changed=self._changed,
+                names=self._names,
+            )
         link = self._links[key]
         link.users += 1
         try:
