@@ -285,7 +285,7 @@ class Engine:
             result = Refused(type="journal-unwritable", reason=reason)
         elif isinstance(result, Accepted) and not result.joined and committed.failed:
             reason = "the journal is not writable: it holds now, and a restart would forget it"
-            result = Refused(type="journal-unwritable", reason=reason)
+            result = Refused(type="journal-unwritable", reason=reason, operation=result.operation)
         waiting.set_result(result)
 
     # the desk: what the API sees ---------------------------------------------------------

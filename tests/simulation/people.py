@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import count
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 from pmwatchd.core.events import (
     CancelRequested,
@@ -154,7 +154,7 @@ class People:
         """Ask to end a backoff or the pursuit of *on*."""
 
         def answered(answer: Answer) -> None:
-            if isinstance(answer, Accepted):
+            if _holds(answer):
                 if answer.operation is not None:
                     self.wants_off.add(host)
                 self.site.witness.life.failed_at.pop(host, None)
@@ -176,8 +176,7 @@ class People:
             self._kept[host].may_become(now + (for_s or 1e9), expires_at)
 
         def answered(answer: Answer) -> None:
-            # "It holds now, and a restart would forget it": it replaces what was promised before.
-            holds_now = isinstance(answer, Refused) and "it holds now" in answer.reason
+            holds_now = isinstance(answer, Refused) and _holds(answer)  # it replaces a promise
             if self._ended.get(host, -1) > asked:
                 return  # its end was asked for before this was answered
             before = self._kept.get(host) if holds_now else None
@@ -212,7 +211,7 @@ class People:
         self._vouched_at[host] = self.site.world.now
 
         def answered(answer: Answer) -> None:
-            if isinstance(answer, Accepted):
+            if _holds(answer):
                 track = self.site.witness.tracks.get(answer.operation or "")
                 if track is not None and track.action is Action.OFF:
                     self.wants_off.add(host)
@@ -260,11 +259,17 @@ class People:
             site.story.note("person", "{}: {}", words, answer)
             if HUSH in str(answer):
                 site.witness.broke("secrets", f"the answer to {words} shows one: {answer}")
-            if keeps is not None and isinstance(answer, Refused):
+            if keeps is not None and not _holds(answer):
                 self._words[keeps] -= 1
             answered(answer)
 
         site.daemon.ask(make, heard)
+
+
+def _holds(answer: Answer) -> TypeGuard[Accepted | Refused]:
+    """Whether a word holds: accepted, or "it holds now, and a restart would forget it"."""
+    refused = isinstance(answer, Refused) and "it holds now" in answer.reason
+    return refused or isinstance(answer, Accepted)
 
 
 def command(site: Site, rng: Random) -> None:
