@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pmwatchd.core import upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import HostProbed
-from pmwatchd.core.machine import Check, Machine
+from pmwatchd.core.machine import Check, Doubt, Machine
 from pmwatchd.core.model import PowerStatus, ProbeResult
 from pmwatchd.core.orders import ProbeHost
 from pmwatchd.core.site import Site
@@ -82,8 +82,24 @@ def acquit(site: Site, machine: Machine, on: frozenset[str], now: float) -> None
     upkeep.wired(site, machine, now)
 
 
+def vindicated(site: Site, machine: Machine, doubt: Doubt, now: float) -> None:
+    """It answered until these cut its power, and not since: they are its own."""
+    machine.doubt, machine.miswired = None, ""
+    machine.wiring.off -= doubt.outlets
+    upkeep.wired(site, machine, now)
+
+
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
-    """An answer after the second reading of off: this host has its power from elsewhere."""
+    """An answer after a reading of off: this host has its power from elsewhere."""
+    doubt = machine.doubt
+    if doubt is not None and (doubt.operation, doubt.turn) == (event.operation, event.turn):
+        machine.doubt = None
+        if event.result is ProbeResult.SILENT:
+            vindicated(site, machine, doubt, now)
+        elif event.result is ProbeResult.ALIVE:
+            machine.miswired = doubt.wiring
+            upkeep.wired(site, machine, now)
+        return
     wiring = machine.wiring
     if not wiring.asked or wiring.asked != event.operation:
         return

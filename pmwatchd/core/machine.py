@@ -59,6 +59,22 @@ class Deafness:
     fingerprint: str
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """
+    The heartbeat after the first reading of off, of an operation that ended before it.
+
+    Attributes:
+        outlets: What that operation switched.
+        wiring: As it was then.
+    """
+
+    operation: str
+    turn: int
+    outlets: frozenset[str]
+    wiring: str
+
+
 @dataclass(slots=True, kw_only=True)
 class Check:
     """
@@ -137,6 +153,7 @@ class Machine:
         doubt_until: How long that is thought possible.
         miswired: The wiring with which it answered after an off was proven; "": none.
         wiring: What is read of its agents while it answers.
+        doubt: A heartbeat that is to show whether its wires are right, and is not over yet.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
         inquiry: What others were asked about this silence, and said.
@@ -170,6 +187,7 @@ class Machine:
     doubt_until: float = 0.0
     miswired: str = ""
     wiring: Wiring = field(default_factory=Wiring)
+    doubt: Doubt | None = None
     check: Check | None = None
     check_at: float | None = None
     check_pause_s: float = 0.0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pmwatchd.core import fence, power, resume, upkeep
+from pmwatchd.core import fence, inspection, power, resume, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.durations import doubled
 from pmwatchd.core.events import AgentReplied, DeadlineReached
-from pmwatchd.core.machine import Machine
+from pmwatchd.core.machine import Doubt, Machine
 from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Outcome
 from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
 from pmwatchd.core.orders import ReportNext, RunAgent, SaveOperation
@@ -185,11 +185,11 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
     if operation.proven_off_at is not None:
         machine.quiet_until = now + fencing.quiet_time_s
     seen_off = operation.proven_off_at is not None and operation.vouched is None
-    asked = operation.doubted and not operation.miswired
-    if seen_off and operation.switched and operation.was_up and asked:
-        # it answered until these cut its power, and not since: they are its own
-        machine.miswired = ""
-        machine.wiring.off -= operation.host.outlets(operation.switched)
+    if seen_off and operation.switched and operation.was_up and not operation.miswired:
+        outlets, wiring = operation.host.outlets(operation.switched), operation.host.wiring
+        machine.doubt = Doubt(operation.id, operation.doubt, outlets, wiring)
+        if operation.doubted:
+            inspection.vindicated(site, machine, machine.doubt, now)
     _remember_missing(machine, operation, fencing, now)
     fenced = operation.cause is Cause.AUTOMATIC and _switches(operation)
     if seen_off and fenced and operation.cancelled is None:

@@ -264,17 +264,46 @@ def proven_miswired() -> Scene:
     return scene
 
 
-def test_wrong_wires_are_not_acquitted_before_the_heartbeat_after_the_off_has_ended() -> None:
+@pytest.mark.parametrize("faulty", [False, True], ids=["answered", "not sent"])
+def test_wrong_wires_are_not_acquitted_by_an_operation_that_ends_before_its_heartbeat(
+    *, faulty: bool
+) -> None:
     scene = proven_miswired()
-    scene.probe_s = 1.4
+    scene.probe_s, scene.faulty = 1.4, faulty
     power(scene, Action.RESTART)
     scene.run(60)
+    scene.faulty = False
     before = scene.commands()
     scene.kill()
     scene.run(100)
 
     assert scene.commands() == before
     assert "miswired" in scene.alerts()
+
+
+def test_wires_that_were_mended_are_acquitted_when_that_heartbeat_was_silent() -> None:
+    scene = proven_miswired()
+    switch(scene).elsewhere = False
+    scene.probe_s, scene.boots = 1.4, True
+    power(scene, Action.RESTART)
+    scene.until("fence.closed")
+    assert "miswired" in scene.alerts()
+    scene.run(5)
+
+    assert scene.alerts() == set()
+
+
+def test_an_answer_after_a_short_operation_has_ended_says_that_the_wires_are_wrong() -> None:
+    scene = Scene(host("node7", agent()), OTHER)
+    switch(scene).elsewhere = True
+    scene.run(10.6)
+    scene.probe_s = 1.4
+    power(scene, Action.RESTART)
+    scene.until("fence.closed")
+    assert scene.alerts() == set()
+    scene.run(5)
+
+    assert scene.alerts() == {"miswired"}
 
 
 def test_a_local_fault_after_the_first_reading_of_off_is_no_silence() -> None:
