@@ -259,17 +259,19 @@ def told(argv: Sequence[str]) -> list[str]:
     return ["sh", "-c", f"trap exit TERM; {_TOLD}", *argv]
 
 
-def announcing(argv: Sequence[str]) -> list[str]:
+def announcing(argv: Sequence[str], *, switches: bool = False) -> list[str]:
     """
     Return a command that says that it has begun, and starts *argv* once it is :func:`told`.
 
     sshd confirms a command as soon as it has forked; the home directory, the shell and its
     start-up files may take any time after that.  Where nobody listens any more it ends there.
-    After a TERM it waits to be killed: `timeout` then kills all that an agent left behind.
+    One that *switches* waits to be killed after a TERM: `timeout` then kills all that an agent
+    left behind.  One that only asks leaves nothing that matters.
     """
+    ending = "sleep 999" if switches else "exit"
     word = BEGUN.decode().strip()
     said = f"echo '{word}' >&2 && echo '{word}'"
-    return ["sh", "-c", f"trap 'sleep 999' TERM; {said} && {_TOLD}", *argv]
+    return ["sh", "-c", f"trap '{ending}' TERM; {said} && {_TOLD}", *argv]
 
 
 class Transport(Protocol):
@@ -284,18 +286,20 @@ class Transport(Protocol):
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,
+        switches: bool = False,
     ) -> Completed:
         """
         Run *argv* with *stdin*, written only after it has begun.
 
         Returns when the program ended, or, when the connection is lost or it does
         not end, *over_s* seconds after it had begun; so too when one that
-        announces itself was ended by force, for its helpers may go on.
+        switches power was ended by force, for its helpers may go on.
         What the program left behind is listened to for ``DRAIN_S`` at most.
 
         Args:
             announces: It says itself when it has begun, see :func:`announcing`; else its
                 start counts as soon as the machine has confirmed it.
+            switches: It switches power; others only ask.
 
         Raises:
             ProxyError: It was not started, or did not begin in time.

@@ -50,6 +50,7 @@ class LocalTransport:
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,  # noqa: ARG002 - here a program has begun when it was started
+        switches: bool = False,  # noqa: ARG002 - what outlives it is killed
     ) -> Completed:
         """
         Run *argv* here; see :class:`pmwatchd.ports.Transport`.

@@ -33,7 +33,7 @@ pytestmark = needs("sshd", "ssh-keygen")
 
 LIMIT_S, KILL_AFTER_S = 3.0, 1.0
 RULES = Fencing(agent_timeout_s=LIMIT_S + 0.5, status_timeout_s=LIMIT_S, kill_after_s=KILL_AFTER_S)
-OVER_S = LIMIT_S + 2 * KILL_AFTER_S  # what was ended by force may go on until then
+OVER_S = LIMIT_S + 2 * KILL_AFTER_S  # what switches and was ended by force may go on until then
 SLACK_S = 5.0  # for a busy machine: a connection, and up to four short programs
 EARLY_S = 0.1  # time is counted from a moment after the start
 
@@ -90,15 +90,15 @@ TABLE = [
     row("leaves_a_child", OK, ONCE, asked=OFF),
     row("knows_old_names", OK, ONCE, **READ_ON),
     # those that take too long
-    row("hangs", TIMEOUT, ONCE, after_s=OVER_S, says="time limit"),
+    row("hangs", TIMEOUT, ONCE, after_s=LIMIT_S, says="time limit"),
     row("hangs", TIMEOUT, ONCE, asked=OFF, after_s=OVER_S + 0.5, says="time limit"),
-    row("ignores_term", TIMEOUT, ONCE, after_s=OVER_S, says="time limit"),
-    row("answers_too_late", TIMEOUT, ONCE, after_s=OVER_S),
-    row("answers_then_hangs", TIMEOUT, ONCE, after_s=OVER_S),
+    row("ignores_term", TIMEOUT, ONCE, after_s=LIMIT_S + KILL_AFTER_S, says="time limit"),
+    row("answers_too_late", TIMEOUT, ONCE, after_s=LIMIT_S),
+    row("answers_then_hangs", TIMEOUT, ONCE, after_s=LIMIT_S),
     # those that end by a signal
-    row("killed", KILLED, LOST, after_s=OVER_S, says="signal"),
+    row("killed", KILLED, LOST, says="signal"),
     row("killed", KILLED, LOST, asked=ON, after_s=OVER_S + 0.5, says="signal"),
-    row("crashes", KILLED, LOST, after_s=OVER_S, says="signal"),
+    row("crashes", KILLED, LOST, says="signal"),
     # those whose exit status and words do not agree
     row("exits_2", GARBAGE, BOTH, says="said nothing"),
     row("exits_0", GARBAGE, BOTH, says="said nothing"),

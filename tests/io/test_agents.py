@@ -75,6 +75,7 @@ class Script:
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,
+        switches: bool = False,  # noqa: ARG002 - as a transport has it
     ) -> Completed:
         assert announces is (BEGUN.decode().strip() in " ".join(argv))
         if not permitted():

@@ -57,6 +57,7 @@ class Proxies:
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,  # noqa: ARG002 - as a transport has it
+        switches: bool = False,  # noqa: ARG002 - as a transport has it
     ) -> Completed:
         if argv[-2:] != ["-o", "metadata"]:
             if not permitted():

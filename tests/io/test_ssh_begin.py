@@ -97,7 +97,11 @@ async def test_a_connection_that_is_lost_before_the_command_began_loses_nothing(
 ) -> None:
     running = asyncio.create_task(
         transport_with().run(
-            candidate(sluggish.proxy), announcing(["true"]), b"x", over_s=5.0, announces=True
+            candidate(sluggish.proxy),
+            announcing(["true"]),
+            b"x",
+            over_s=5.0,
+            announces=True,
         )
     )
     await until(sluggish.came)

@@ -31,7 +31,7 @@ REFUSALS = {
     "no_account": ProxyResult.AUTH_ERROR,
 }
 MANUAL_S = 0.03
-BY_FORCE = (124, 137)  # something may go on, so only time ends that
+BY_FORCE = (124, 137)  # what switches power may go on, so only time ends that
 _BAD_MANUALS = {"manual is garbage": GARBAGE, "manual is cut short": TRUNCATED}
 BAD_MANUALS = (*_BAD_MANUALS, "manual hangs", "manual lacks action")
 
@@ -95,6 +95,7 @@ class Wire:
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,  # noqa: ARG002 - here everything begins at once
+        switches: bool = False,
     ) -> Completed:
         """
         Run an agent on a machine.
@@ -118,7 +119,7 @@ class Wire:
             return await self._describe(proxy.name, argv, moods, over_s)
         if not permitted():
             raise WithdrawnError
-        return await self._execute(proxy.name, argv, stdin, moods, over_s)
+        return await self._execute(proxy.name, argv, stdin, moods, over_s, switches=switches)
 
     async def _connect(self, proxy: Candidate, moods: Moods) -> None:
         await self._life.sleep(0.01)
@@ -154,7 +155,14 @@ class Wire:
         return Completed(exit_code=code, stdout=printed, took_s=MANUAL_S)
 
     async def _execute(
-        self, proxy: str, argv: Sequence[str], stdin: bytes, moods: Moods, over_s: float
+        self,
+        proxy: str,
+        argv: Sequence[str],
+        stdin: bytes,
+        moods: Moods,
+        over_s: float,
+        *,
+        switches: bool,
     ) -> Completed:
         ended: asyncio.Future[Completed] = self._loop.create_future()
         told = dict(line.split("=", 1) for line in stdin.decode().splitlines())
@@ -170,7 +178,7 @@ class Wire:
         self._life.effect()
         await self._life.pulse()
         completed = None if cut else await self._end_of(ended, started_at + over_s)
-        if completed is not None and completed.exit_code in BY_FORCE:
+        if completed is not None and switches and completed.exit_code in BY_FORCE:
             await self._life.sleep(max(0.0, started_at + over_s - self._loop.time()))
         if completed is not None and self._net.parts.reaches(MANAGER, proxy):
             self._life.effect()

@@ -87,13 +87,16 @@ class FenceAgents:
             metadata = await self._described(agent, proxy, limits)
             program = [self._program(agent)]
             remote = proxy.source is not ProxySource.ENGINE
+            switches = action is not FenceAction.STATUS
+            command = announcing(program, switches=switches) if remote else told(program)
             completed = await self._transport(proxy).run(
                 proxy,
-                [*_limited(limits), *(announcing(program) if remote else told(program))],
+                [*_limited(limits), *command],
                 dialect.stdin_of(agent, action, metadata),
                 over_s=limits.over_s,
                 permitted=permitted,
                 announces=remote,
+                switches=switches,
             )
             return _reply(agent, action, proxy, completed, limit_s=limits.limit_s)
         except ProxyError as error:

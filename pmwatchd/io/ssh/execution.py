@@ -28,10 +28,10 @@ class Execution(asyncssh.SSHClientSession[bytes]):
 
     Args:
         announces: It says on both streams when it has begun; what sshd and a login shell
-            say before that is nothing that the command said.  Such a command switches
-            power; others only ask.
+            say before that is nothing that the command said.
 
     Attributes:
+        switches: It switches power; others only ask.
         settled: It has begun, or never will.
         ended_at: When the proxy said that it has ended, by the loop's clock.
         before: The beginning of what was said before it began.
@@ -48,7 +48,7 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         self._channel: Channel | None = None
         # the end of what each stream said, until its line came; they are not ordered
         self._waiting = dict.fromkeys(self.kept, b"") if announces else {}
-        self._announces = announces
+        self.switches = False
         self._left = False
 
     @property
@@ -77,7 +77,7 @@ class Execution(asyncssh.SSHClientSession[bytes]):
         code = self.exit_code
         if code is not None and code < _NOT_ITS_OWN:
             return True
-        by_force = self._announces and (code is None or code in _BY_FORCE)
+        by_force = self.switches and (code is None or code in _BY_FORCE)
         return self.all_heard and not by_force
 
     def connection_made(self, chan: Channel) -> None:

@@ -61,6 +61,7 @@ class SshTransport:
         over_s: float,
         permitted: Callable[[], bool] = always,
         announces: bool = False,
+        switches: bool = False,
     ) -> Completed:
         """
         Run *argv* on a proxy; see :class:`pmwatchd.ports.Transport`.
@@ -74,6 +75,7 @@ class SshTransport:
                 channel, execution = await link.start(
                     connection, shlex.join(argv), announces=announces
                 )
+                execution.switches = switches
                 return await carry_through(
                     channel, execution, stdin, over_s=over_s, permitted=permitted
                 )
