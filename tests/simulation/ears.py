@@ -70,6 +70,7 @@ class Ears:
         beat, result = self._ask(host)
         await self._life.sleep(self._takes_s(beat, result))
         if result is ProbeResult.ALIVE:
+            beat.weak = None  # how strong a fresh one was, nobody is told
             self._heard(host, beat)
             listening = self._hosts.get(host.name)
             if listening is not None and listening.watched.host.fingerprint == host.fingerprint:
