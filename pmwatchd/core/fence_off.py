@@ -60,7 +60,7 @@ def go_on(operation: Operation, fencing: Fencing, now: float) -> Move:
     operation = replace(operation, stage=stage, turn=stage.turn)
     orders = tell.orders(operation, wishes)
     if operation.doubt and not stage.seen_off:  # its power came back: whoever answers now may
-        operation = replace(operation, doubt=0, doubted=False)
+        operation = replace(operation, doubt=0, doubted=False, until_at=0.0)
     if stage.seen_off and not operation.doubt:
         operation, doubts = _doubt(operation, stage, now)
         orders = (*orders, *doubts)
