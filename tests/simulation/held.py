@@ -112,8 +112,9 @@ class Held:
         self._proven_at: list[float] = []
         until = remembered.site.override_until
         self._override_until = -math.inf if until is None else self._world.now + wall_s(until)
-        if self._disk.behind:
-            self._softly_at.clear()
+        for name in list(self._softly_at):  # what was ordered and is not durable never ran
+            if self._disk.behind or not self.saved.get(name, SaveHost(host=name)).soft_fenced:
+                del self._softly_at[name]
         for name, ids in self._fenced.items():
             ids.difference_update(self._disk.open)  # they go on, and are counted when they end
             saved = self.saved.get(name)
