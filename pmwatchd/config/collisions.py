@@ -14,12 +14,18 @@ from pmwatchd.errors import Fault
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What a host claims for itself alone, and where it says so."""
+    """
+    What a host claims for itself alone, and where it says so.
+
+    Attributes:
+        selection: Options that say which part of a device is meant.
+    """
 
     host: str
     file: str
     key: str
     what: str
+    selection: tuple[tuple[str, str], ...] = ()
 
 
 def collide(hosts: Iterable[Built], findings: Findings) -> set[str]:
@@ -49,26 +55,36 @@ def collide(hosts: Iterable[Built], findings: Findings) -> set[str]:
                     file,
                     f"{key}.power_management.agents.{agent.name}",
                     "the power switch (address, ipport and plug)",
+                    agent.selection,
                 )
             )
-    return {claim.host for rivals in claims.values() for claim in rivals if _tell(rivals, findings)}
+    return {name for rivals in claims.values() for name in _tell(rivals, findings)}
 
 
-def _tell(rivals: list[Claim], findings: Findings) -> bool:
-    names = sorted({claim.host for claim in rivals})
-    if len(names) == 1:
-        return False
+def _tell(rivals: list[Claim], findings: Findings) -> set[str]:
+    """Tell every claim that another host contests; return the hosts that make one."""
+    told = set()
     for claim in rivals:
-        others = ", ".join(name for name in names if name != claim.host)
+        contested = {one.host for one in rivals if not _apart(one, claim)}
+        others = ", ".join(sorted(contested - {claim.host}))
+        if not others:
+            continue
+        told.add(claim.host)
         remedy = "Correct one of them"
         if claim.what.startswith("the power switch"):
             remedy += ", or say shared = true at the agents if it is so"
         findings.fault(
             Fault(claim.file, claim.key, f"{others} claims {claim.what} too", remedy, claim.host)
         )
-    return True
+    return told
 
 
 def _outlet(agent: FenceAgent) -> object:
     port = agent.ipport or agent.default_ipport
-    return ("outlet", same_address(agent.address), port, agent.plug, agent.selection)
+    return ("outlet", same_address(agent.address), port, agent.plug)
+
+
+def _apart(one: Claim, other: Claim) -> bool:
+    """Whether an option that both give tells two parts apart; nobody knows its default."""
+    mine, theirs = dict(one.selection), dict(other.selection)
+    return any(mine[name] != theirs[name] for name in mine.keys() & theirs.keys())

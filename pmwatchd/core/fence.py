@@ -145,10 +145,9 @@ def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float)
     patient = operation.phase is Phase.OFF and now < operation.doubt_at + fence_off.LOOK_PATIENCE_S
     if event.result is ProbeResult.LOCAL_FAULT and patient:
         return Move(replace(operation, until_at=now + fence_off.LOOK_AGAIN_S))
-    awaited = operation.phase is Phase.OFF
-    heard = awaited or event.result is not ProbeResult.LOCAL_FAULT
-    again_at = 0.0 if awaited else operation.until_at
-    operation = replace(operation, doubted=heard, until_at=again_at)
+    deaf = event.result is ProbeResult.LOCAL_FAULT
+    again_at = 0.0 if operation.phase is Phase.OFF else operation.until_at
+    operation = replace(operation, doubted=True, deaf=deaf, until_at=again_at)
     if event.result is ProbeResult.ALIVE:
         return fence_off.answered(operation, fencing, now)
     return _go_on(operation, fencing, now)

@@ -101,6 +101,9 @@ def look(operation: Operation, now: float) -> Move:
 
 
 def _cleared(operation: Operation, fencing: Fencing, now: float) -> Move:
+    if operation.stage is None:  # it looked for a word that was contradicted meanwhile
+        group = min(operation.group, len(operation.host.groups) - 1)
+        return begin(operation, group, fencing, now)
     stage = operation.stage and replace(operation.stage, cleared_at=operation.looked_at)
     return go_on(replace(operation, phase=Phase.OFF, stage=stage), fencing, now)
 

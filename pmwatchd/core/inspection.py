@@ -90,15 +90,12 @@ def vindicated(site: Site, machine: Machine, doubt: Doubt, now: float) -> None:
 
 
 def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
-    """An answer after a reading of off: this host has its power from elsewhere."""
+    """An answer after the second reading of off: this host has its power from elsewhere."""
     doubt = machine.doubt
     if doubt is not None and (doubt.operation, doubt.turn) == (event.operation, event.turn):
         machine.doubt = None
-        if event.result is ProbeResult.SILENT:
+        if event.result is ProbeResult.SILENT:  # an answer may be of its next boot
             vindicated(site, machine, doubt, now)
-        elif event.result is ProbeResult.ALIVE:
-            machine.miswired = doubt.wiring
-            upkeep.wired(site, machine, now)
         return
     wiring = machine.wiring
     if not wiring.asked or wiring.asked != event.operation:

@@ -66,13 +66,11 @@ class Doubt:
 
     Attributes:
         outlets: What that operation switched.
-        wiring: As it was then.
     """
 
     operation: str
     turn: int
     outlets: frozenset[str]
-    wiring: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +142,8 @@ class Machine:
         last_answer_at: When it last answered, as far as the core was told.
         seen: It has answered since this start.
         operated_at: When an operation of it ended last; what was asked before is out of date.
+        told_at: When a planned heartbeat of it last told anything.
+        blind_at: When a fresh one last met a fault of our own.
         unanswered: Its last heartbeat was, whatever was forgiven since.
         fingerprint: Where and how it has answered once.
         failures: Failed operations since it last answered.
@@ -171,6 +171,8 @@ class Machine:
     watch: Watch
     seen: bool = False
     operated_at: float = -math.inf
+    told_at: float = -math.inf
+    blind_at: float = -math.inf
     unanswered: bool = False
     deafness: Deafness | None = None
     last_answer_at: float | None = None

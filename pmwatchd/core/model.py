@@ -468,11 +468,8 @@ class Host:
     @property
     def wiring(self) -> str:
         """Which outlets its agents switch; a host that changes it may be mended."""
-        agents = (
-            f"{a.name}={a.address}:{a.ipport or ''}/{a.plug or ''}"
-            for a in self.power_management.agents
-        )
-        return " ".join(sorted(agents))
+        agents = self.power_management.agents
+        return " ".join(sorted(f"{agent.name}={agent.outlet}" for agent in agents))
 
     def outlets(self, names: Collection[str]) -> frozenset[str]:
         """Return what these agents of it switch; names change, outlets stay."""

@@ -186,9 +186,9 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
         machine.quiet_until = now + fencing.quiet_time_s
     seen_off = operation.proven_off_at is not None and operation.vouched is None
     if seen_off and operation.switched and operation.was_up and not operation.miswired:
-        outlets, wiring = operation.host.outlets(operation.switched), operation.host.wiring
-        machine.doubt = Doubt(operation.id, operation.doubt, outlets, wiring)
-        if operation.doubted:
+        outlets = operation.host.outlets(operation.switched)
+        machine.doubt = Doubt(operation.id, operation.doubt, outlets)
+        if operation.doubted and not operation.deaf:
             inspection.vindicated(site, machine, machine.doubt, now)
     _remember_missing(machine, operation, fencing, now)
     fenced = operation.cause is Cause.AUTOMATIC and _switches(operation)

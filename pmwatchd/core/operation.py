@@ -115,6 +115,7 @@ class Operation:
         doubt: Turn of the heartbeat that follows the first reading of off; 0: none yet.
         doubt_at: When that was ordered; any answer from then on is one to it.
         doubted: That heartbeat came to an end.
+        deaf: It met nothing but faults of our own.
         miswired: That heartbeat was answered: the agents switch another machine.
         vouched: A person's word for the off, where no reading proved it.
         word_only: It was opened for that word, and sends no command.
@@ -151,6 +152,7 @@ class Operation:
     doubt: int = 0
     doubt_at: float = 0.0
     doubted: bool = False
+    deaf: bool = False
     miswired: bool = False
     vouched: Vouched | None = None
     word_only: bool = False

@@ -111,7 +111,7 @@ class Site:
     def circumstances(self, machine: Machine) -> Circumstances:
         """Gather what is weighed before a host is fenced."""
         about = machine.circumstances(self.startup_ends_at, journal_writable=self.journal_writable)
-        if not self.claims or about.operation is not None:
+        if not self.claims or machine.gone or about.operation is not None:
             return about
         agents = machine.host.power_management.agents
         claimed = (self.claims[agent.outlet] for agent in agents if agent.outlet in self.claims)

@@ -49,7 +49,7 @@ def sensed(site: Site, machine: Machine, sign: Sign, now: float) -> None:
     if isinstance(sign, Unheard):
         deafness.began(site, machine, sign, now)
     elif not isinstance(sign, ObserverPaused):
-        machine.unanswered = isinstance(sign, Silent)
+        machine.unanswered, machine.told_at = isinstance(sign, Silent), now
         deafness.ended(site, machine)
     if isinstance(sign, Silent) and _boots_unheard(site, machine):
         return
@@ -80,6 +80,8 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     if operation is not None:
         overheard(site, machine, event, now, asked=operation.host, alive_at=now)
         operation = machine.operation
+    if event.result is ProbeResult.LOCAL_FAULT:
+        machine.blind_at = now
     if operation is None:
         return
     if event.turn == operation.doubt:
@@ -136,7 +138,9 @@ def _against_fencing(
         verdicts = (*verdicts, _not_silent(machine, now))
     if consult.unsure(machine, looked_at):
         consult.ask(site, machine, now)
-    return verdicts, consult.unsure(machine, looked_at)
+    # a fault of our own may have hidden more than this look: the next heartbeat tells how much
+    blind = machine.told_at < machine.blind_at
+    return verdicts, blind or consult.unsure(machine, looked_at)
 
 
 def _not_silent(machine: Machine, now: float) -> Verdict:

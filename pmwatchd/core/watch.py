@@ -221,8 +221,9 @@ def _miss(host: Host, watch: Watch, sign: Silent, now: float) -> Watch:
             return _tick(host, counted, now)
         case Booting():
             return _tick(host, watch, now)
-        case NonResponsive():
-            return watch
+        case NonResponsive():  # part of it may have been no silence of its own
+            younger = replace(watch, base_at=_without_deafness(watch.base_at, sign))
+            return redefined(host, younger, now)
         case _:
             assert_never(watch)
 

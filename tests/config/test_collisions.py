@@ -65,6 +65,13 @@ def test_one_plug_of_two_switches_behind_an_address_is_two_outlets(folder: Folde
     assert len(folder.load().hosts) == 2
 
 
+def test_what_only_one_of_two_hosts_gives_may_be_the_default_of_the_other(folder: Folder) -> None:
+    one = "address = '10.1.0.1', plug = '8', options = { switch = '1' }"
+    folder.inventory(two_hosts_at(one, "address = '10.1.0.1', plug = '8'"))
+
+    assert not folder.load().hosts
+
+
 def test_a_port_that_is_the_agent_s_default_is_the_same_outlet(folder: Folder) -> None:
     folder.script(
         "pdu",

@@ -25,21 +25,36 @@ OTHER = host("node8", agent())
 SHADOW = replace(NODE, automatic=False)
 
 
-def test_a_last_look_that_we_could_not_make_is_made_again() -> None:
+def test_a_last_look_that_we_could_not_make_is_made_again_once_a_heartbeat_has_told() -> None:
     scene = dead(NODE)
-    faults = 3
+    scene.faulty = True
+    scene.until("fence.opened")
+    scene.run(0.5)
+    scene.faulty = scene.hears = False
+    scene.run(10)
+    assert scene.commands() == []
+    scene.hears = True
+    scene.run(30)
 
-    def probed(order: ProbeHost) -> None:
-        nonlocal faults
-        faults -= 1
-        result = ProbeResult.LOCAL_FAULT if faults > 0 else ProbeResult.SILENT
-        scene.put(HostProbed("node7", order.operation, order.turn, result))
+    assert scene.commands() == ["off", "on"]
 
-    scene._probed = probed  # type: ignore[method-assign]
+
+def test_what_only_local_faults_kept_from_us_is_no_silence_even_beyond_its_grace() -> None:
+    node = host("node7", agent(), grace=Grace(period_s=60.0, failures=3))
+    scene = dead(node, OTHER)
+    scene.run(15)
+    deaf_since = scene.now
+    scene.hears, scene.faulty = False, True
+    scene.until("fence.opened")
+    scene.run(5)
+    told = Silent("node7", 1005.5, deaf_since=deaf_since, deaf_until=scene.now)
+    scene.faulty = False
+    scene.put(HeartbeatsHeard(silent=(told,)))
+    scene.hears = True
+    scene.run(30)
+    assert scene.commands() == []
     scene.run(60)
-    looks = [order for order in scene.orders if isinstance(order, ProbeHost)][:-1]  # one doubt
 
-    assert len(looks) == 3
     assert scene.commands() == ["off", "on"]
 
 

@@ -14,6 +14,7 @@ from pmwatchd.core.events import (
     MaintenanceRequested,
     PersonEvent,
     PowerRequested,
+    StatusRequested,
     VouchRequested,
 )
 from pmwatchd.core.model import (
@@ -542,6 +543,28 @@ def test_a_persons_word_is_void_when_the_host_answers_the_first_heartbeat_after_
     assert scene.outcomes() == ["recovered"]
     assert "fence.off_proven" not in scene.events()
     assert scene.status() == "up"
+
+
+def test_an_operation_whose_word_is_contradicted_while_it_listens_goes_on() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    before.switches["node7", "bmc"].unreadable = AgentResult.UNREACHABLE
+    vouching = Scene(NODE, after=before, at=before.now + 1.0)
+    vouching.put(VouchRequested(request=1, host="node7", by="ann", reason="cable is out"))
+    vouching.run(3)
+    scene = Scene(NODE, after=vouching, at=vouching.now)
+    scene.switches["node7", "bmc"].unreadable = None
+    scene.probe_s = 2.0
+    scene.run(FENCING.over_s(FenceAction.OFF) + 0.5)
+    scene.put(StatusRequested(request=2, host="node7", by="bob"))
+    scene.run(1)
+    assert "fence.off_proven" not in scene.events()
+    scene.switches["node7", "bmc"].stuck = set()
+    scene.run(120)
+
+    assert scene.outcomes() == ["done"]
+    assert scene.commands()[-2:] == ["off", "on"]
 
 
 def test_a_persons_word_does_not_wait_for_ever_for_a_heartbeat_that_cannot_be_sent() -> None:

@@ -89,7 +89,7 @@ def test_a_local_fault_now_and_then_does_not_keep_a_silence_from_its_end() -> No
             deaf = (now - 10.0, now - 5.0) if faulty else (-math.inf, -math.inf)
             state = watch.step(NODE, state, Silent("node7", 100.0, *deaf), now)
 
-    assert state == NonResponsive(165.0, base_at=105.0)
+    assert state == NonResponsive(165.0, base_at=110.0)
 
 
 def test_grace_does_not_end_by_count_alone() -> None:

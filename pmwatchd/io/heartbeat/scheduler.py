@@ -325,6 +325,7 @@ class Scheduler:
         watched = self._watched.get(host.name)
         if watched is not None and watched.host.fingerprint == host.fingerprint:
             watched.last_answer_at = now
+            watched.faulty_since, watched.unheard = None, False
 
     def _keep_addresses(self) -> None:
         asked = (*self._watched.values(), *self._canaries.values())

@@ -269,6 +269,19 @@ async def test_a_dead_host_with_a_probe_that_cannot_be_tried_is_not_thought_up_f
     assert isinstance(answered, Answered)
 
 
+async def test_what_a_fresh_heartbeat_has_heard_makes_later_faults_news_again() -> None:
+    async with running() as scene:
+        port = refusing()
+        unsure = host(UNRESOLVABLE, tcp(port), timeout_s=0.1)
+        node = replace(unsure, grace=Grace(period_s=0.3, failures=3))
+        scene.watch(node)
+        assert isinstance(await scene.ear.next(), Answered)
+        with deaf(port):
+            assert isinstance(await scene.ear.next(), Unheard)
+            scene.scheduler._remember(node, scene.clock())  # as its answer to a fresh one is
+            assert isinstance(await scene.ear.next(), Unheard)
+
+
 async def test_a_removed_host_is_forgotten_with_what_is_under_way() -> None:
     with deaf() as port:
         async with running() as scene:
