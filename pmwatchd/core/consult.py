@@ -9,16 +9,23 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 from pmwatchd.core import opinion, upkeep
 from pmwatchd.core.events import AliveChecked, WitnessSaid
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
-from pmwatchd.core.model import Alert, Candidate, FenceAgent, HoldName, Opinion, ProxySource
+from pmwatchd.core.model import Alert, Candidate, FenceAgent, HoldName, Host, Opinion, ProxySource
 from pmwatchd.core.opinion import Word
 from pmwatchd.core.orders import AskWitness, CheckAlive
 from pmwatchd.core.site import Site
+
+SOME_MAX = 200
+"""
+Of so many hosts the witnesses of one round are chosen.
+
+To sort a whole fleet for each silent host would hold the loop for longer than a heartbeat may take.
+"""
 
 MUTE_S = 300.0
 """A machine that could not be asked is asked last for so long."""
@@ -140,11 +147,21 @@ def _cluster(site: Site, candidate: Candidate) -> str:
     return host.cluster if host is not None else ""
 
 
+def _some(site: Site, machine: Machine, now: float) -> Mapping[str, Host]:
+    """Return the hosts that may be asked in this round: others in the next."""
+    if len(site.serving) <= SOME_MAX:
+        return site.serving
+    first = machine.inquiry.number * SOME_MAX % len(site.serving)
+    names = [*site.serving][first : first + SOME_MAX]
+    names += [name for name in opinion.seen_by(machine.inquiry, now) if name in site.serving]
+    return {name: site.serving[name] for name in names}
+
+
 def _serving(site: Site, machine: Machine, now: float) -> Iterator[Candidate]:
     """Yield every machine but this one that may be asked, the nearest first, each once."""
     anywhere = ("cluster", "dc", "other_dc")
     named = tuple(word for word in machine.host.power_management.proxies if word not in anywhere)
     anyone = FenceAgent(name="", type="", address="", proxies=named + anywhere)
-    for candidate in site.chain(anyone, machine.host, now):
+    for candidate in site.chain(anyone, machine.host, now, among=_some(site, machine, now)):
         if candidate.source is not ProxySource.ENGINE:
             yield candidate

@@ -8,7 +8,7 @@ pure: nobody is asked and nobody waits; the runner walks the chain.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pmwatchd.core.addresses import same_address
@@ -92,12 +92,14 @@ class Neighbours:
     Attributes:
         eligible: Hosts that are up, not in maintenance, not in an operation.
         watched: Every host of the inventory, by name.
+        called: Their names by whatever else they are called, see :func:`spellings`.
         load: Executions that run now, by proxy name.
     """
 
     eligible: Mapping[str, Host]
     watched: Mapping[str, Host]
     memory: PathMemory
+    called: Mapping[str, str] = field(default_factory=dict)
     load: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -169,8 +171,10 @@ def _named(word: str, target: Host, neighbours: Neighbours, rules: Rules) -> Ite
     One that is not monitored needs no liveness; one that is must be eligible.
     """
     known = neighbours.watched
+    name = neighbours.called.get(same_address(word), word)
     # The target may have left the inventory during its operation.
-    watched = known.get(word) or _called(word, known.values()) or _called(word, (target,))
+    gone = target if name not in known and same_address(word) in _spellings(target) else None
+    watched = known.get(word) or known.get(name) or gone
     if watched is None:
         yield Candidate(
             name=word,
@@ -185,20 +189,21 @@ def _named(word: str, target: Host, neighbours: Neighbours, rules: Rules) -> Ite
         yield _as_candidate(watched, ProxySource.NAMED)
 
 
-def _called(word: str, hosts: Collection[Host]) -> Host | None:
-    """Find the host that goes by *word*: by its name, its address, or the one for proxies."""
-    wanted = same_address(word)
-    spellings: tuple[Callable[[Host], str], ...] = (
-        lambda host: host.name,
-        lambda host: host.address,
-        lambda host: host.as_proxy.address,
-    )
-    named = (host for spelling in spellings for host in hosts if _is(wanted, spelling(host)))
-    return next(named, None)
+def spellings(hosts: Mapping[str, Host]) -> dict[str, str]:
+    """Return the names of hosts by each way to call them; a name goes before an address."""
+    ways = (_spellings(host) for host in hosts.values())
+    found: dict[str, str] = {}
+    for place in zip(*ways, strict=True):
+        for name, spelled in zip(hosts, place, strict=True):
+            if spelled:
+                found.setdefault(spelled, name)
+    return found
 
 
-def _is(wanted: str, spelled: str) -> bool:
-    return spelled != "" and same_address(spelled) == wanted
+def _spellings(host: Host) -> tuple[str, str, str]:
+    """Its name, its address, and the one that it has as a proxy."""
+    proxy = host.as_proxy.address
+    return same_address(host.name), same_address(host.address), same_address(proxy) if proxy else ""
 
 
 def _identity(name: str, neighbours: Neighbours) -> str:

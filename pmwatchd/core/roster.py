@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from pmwatchd.core import operate, pause, resume, sitewatch, upkeep
+from pmwatchd.core import operate, pause, proxies, resume, sitewatch, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.events import InventoryLoaded
 from pmwatchd.core.machine import Machine, recall
@@ -68,6 +68,7 @@ class Roster:
         if not site.hosts and site.epoch > 1:
             self._hold_devices(event)
         site.hosts = dict(event.hosts)
+        site.called = proxies.spellings(site.hosts)
         changed = [machine for host in event.hosts.values() if (machine := self._take(host, now))]
         self._adopt_orphans(now)  # before anything else is begun with their hosts
         self._note_claims()

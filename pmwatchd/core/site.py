@@ -59,6 +59,7 @@ class Site:
         epoch: Number of this start; makes operation ids unique.
         load: Tells how many executions run now, by proxy name.
         last_answer_at: Tells when a host answered last; a healthy one is told of only once.
+        called: Names of hosts by whatever else they are called.
         serving: Hosts that may run agents for others now.
         answering: Hosts that answer.
         fencing: Hosts that an automatic operation switches off now; each takes a slot.
@@ -79,6 +80,7 @@ class Site:
     load: Callable[[], Mapping[str, int]] = dict
     last_answer_at: Callable[[str], float | None] = lambda _name: None
     hosts: dict[str, Host] = field(default_factory=dict)
+    called: dict[str, str] = field(default_factory=dict)
     serving: dict[str, Host] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     missed: set[str] = field(default_factory=set)
@@ -177,11 +179,26 @@ class Site:
         return at
 
     def chain(
-        self, agent: FenceAgent, target: Host, now: float, *, without: Iterable[str] = ()
+        self,
+        agent: FenceAgent,
+        target: Host,
+        now: float,
+        *,
+        without: Iterable[str] = (),
+        among: Mapping[str, Host] | None = None,
     ) -> tuple[Candidate, ...]:
-        """Return every machine that may do something for *target*, the best first."""
+        """
+        Return every machine that may do something for *target*, the best first.
+
+        Args:
+            among: Only these hosts, and what is named.
+        """
         neighbours = proxies.Neighbours(
-            eligible=self.serving, watched=self.hosts, memory=self.paths, load=self.load()
+            eligible=self.serving if among is None else among,
+            watched=self.hosts,
+            memory=self.paths,
+            called=self.called,
+            load=self.load(),
         )
         return proxies.chain(target, agent, neighbours, self.rules, now, without=without)
 

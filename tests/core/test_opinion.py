@@ -278,3 +278,18 @@ def test_another_proxy_is_the_first_to_run_an_alive_check_in_each_round() -> Non
     first = [order.chain[0].name for order in scene.checks]
 
     assert sorted(first) == ["w0", "w1"]
+
+
+@pytest.mark.parametrize("reached", [False, True], ids=["others", "whoever reached it"])
+def test_of_a_large_fleet_as_of_a_small_one_others_are_asked_in_each_round(
+    *, reached: bool
+) -> None:
+    scene = dead(NODE, *witnesses(450), rules=ruled(witnesses=1))
+    scene.reaches = False
+    if reached:
+        scene.opinions = {f"w{n}": Opinion.ALIVE for n in range(450)}
+    scene.run(30)
+    asked = [order.witness.name for order in scene.orders if isinstance(order, AskWitness)]
+
+    assert len(asked) > 2
+    assert len(set(asked)) == (1 if reached else len(asked))

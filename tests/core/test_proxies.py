@@ -16,7 +16,15 @@ from pmwatchd.core.model import (
     Reply,
     Try,
 )
-from pmwatchd.core.proxies import FORGET_AFTER_S, Neighbours, PathMemory, chain, complete, normalize
+from pmwatchd.core.proxies import (
+    FORGET_AFTER_S,
+    Neighbours,
+    PathMemory,
+    chain,
+    complete,
+    normalize,
+    spellings,
+)
 from pmwatchd.core.rules import Fencing, Rules
 from tests.core.scene import agent, host
 
@@ -49,7 +57,11 @@ def names(
     watched = {one.name: one for one in [*site, target()]}
     eligible = {name: one for name, one in watched.items() if name not in down}
     neighbours = Neighbours(
-        eligible=eligible, watched=watched, memory=memory or PathMemory(), load=load or {}
+        eligible=eligible,
+        watched=watched,
+        memory=memory or PathMemory(),
+        called=spellings(watched),
+        load=load or {},
     )
     found = chain(target(*proxies), BMC, neighbours, RULES, now, without=without)
     return [candidate.name for candidate in found]
@@ -122,7 +134,10 @@ NODE7 = replace(
 def named(*words: str, host: Host = NODE7, site: list[Host], up: tuple[str, ...] = ()) -> list[str]:
     watched = {one.name: one for one in [host, *site]}
     neighbours = Neighbours(
-        eligible={name: watched[name] for name in up}, watched=watched, memory=PathMemory()
+        eligible={name: watched[name] for name in up},
+        watched=watched,
+        memory=PathMemory(),
+        called=spellings(watched),
     )
     wanted = replace(host, power_management=PowerManagement(agents=(BMC,), proxies=words))
     return [one.name for one in chain(wanted, BMC, neighbours, RULES, 0.0)]
