@@ -97,8 +97,10 @@ class Roster:
         site.fencing.discard(name)
         site.wanting.pop(name, None)
         site.serving.pop(name, None)
-        self._note_claims()
-        self._tell_left_behind(now)
+        if site.claims:
+            self._note_claims()
+        if self.is_left_behind(name):
+            self._tell_left_behind(now)
 
     def is_left_behind(self, name: str) -> bool:
         """Whether a host that is not watched any more is owed something."""
