@@ -233,8 +233,8 @@ HOLDS = (
     Mutant(
         "an off does not wait for what others say",
         "core/treatment.py",
-        "return verdicts, consult.unsure(machine, looked_at)",
-        "return verdicts, False",
+        "return verdicts, blind or consult.unsure(machine, looked_at)",
+        "return verdicts, blind",
         test="tests/core/test_opinion.py",
     ),
     *WIRES_AND_SIGNS,
