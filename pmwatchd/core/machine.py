@@ -156,6 +156,7 @@ class Machine:
         doubt: A heartbeat that is to show whether its wires are right, and is not over yet.
         check: A reading of its power that is under way.
         off_readings: How often in a row it read off.
+        probed: As it was when a fresh heartbeat was last sent for its operation.
         inquiry: What others were asked about this silence, and said.
         dump: Crash dump datagrams of this silence.
         weak_since: It gives only weak signs of life since then.
@@ -194,6 +195,7 @@ class Machine:
     check_at: float | None = None
     check_pause_s: float = 0.0
     off_readings: int = 0
+    probed: Host | None = None
     inquiry: Inquiry = field(default_factory=Inquiry)
     dump: Dump | None = None
     weak_since: float | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pmwatchd.core import fence, inspection, power, resume, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.durations import doubled
@@ -9,7 +11,7 @@ from pmwatchd.core.events import AgentReplied, DeadlineReached
 from pmwatchd.core.machine import Doubt, Machine
 from pmwatchd.core.model import Action, Alert, Cause, FenceAction, Outcome
 from pmwatchd.core.operation import Cancelled, FenceEvent, Move, Operation, Phase, Vouched
-from pmwatchd.core.orders import ReportNext, RunAgent, SaveOperation
+from pmwatchd.core.orders import ProbeHost, ReportNext, RunAgent, SaveOperation
 from pmwatchd.core.rules import Fencing
 from pmwatchd.core.site import Site
 
@@ -98,11 +100,16 @@ def _move(site: Site, machine: Machine, move: Move, now: float) -> None:
         site.budget.proven(now)
     _save(site, machine, after)
     for order in move.orders:
-        ordered = order
-        if isinstance(order, RunAgent):
-            ordered = site.complete(order, after.host, now)
-            _tell_spaced(site, machine, ordered, now)
-        site.orders.append(ordered)
+        match order:
+            case RunAgent():
+                completed = site.complete(order, after.host, now)
+                _tell_spaced(site, machine, completed, now)
+                site.orders.append(completed)
+            case ProbeHost():  # silence where it is not known any more, or not yet, shows nothing
+                machine.probed = after.host if machine.gone else machine.host
+                site.orders.append(replace(order, host=machine.probed))
+            case _:
+                site.orders.append(order)
     if _just(before, after, "proven_off_at"):
         upkeep.clear(site, machine, Alert.PARTITIONED)  # nobody reaches what is off
     if after.miswired:
@@ -264,8 +271,8 @@ def _count_loop(site: Site, machine: Machine, now: float) -> None:
 
 
 def _completes(operation: Operation) -> bool:
-    """Whether it only completed the power of a host that had some: no excuse for its silence."""
-    return operation.cause is Cause.AUTOMATIC and power.was_on(operation)
+    """Whether it found that the host had power: no excuse for its silence, nor for a failure."""
+    return power.was_on(operation)
 
 
 def _was_off(machine: Machine, operation: Operation) -> bool:

@@ -78,7 +78,8 @@ def probed(site: Site, machine: Machine, event: HostProbed, now: float) -> None:
     """Take in a fresh heartbeat; an answer to it counts as any."""
     operation = machine.operation
     if operation is not None:
-        overheard(site, machine, event, now, asked=operation.host, alive_at=now)
+        asked = machine.probed or operation.host
+        overheard(site, machine, event, now, asked=asked, alive_at=now)
         operation = machine.operation
     if event.result is ProbeResult.LOCAL_FAULT:
         machine.blind_at = now

@@ -412,9 +412,9 @@ def test_an_answer_at_the_old_address_does_not_count_at_the_new_one() -> None:
     scene = Scene(NODE)
     scene.run(10)
     scene.kill()
-    scene.until("fence.opened")
-    scene.load(replace(NODE, address="10.0.9.9"))
+    scene.probe_s = 5.0
     scene.until("fence.agent_executed")
+    scene.load(replace(NODE, address="10.0.9.9"))
     (look,) = [order for order in scene.orders if isinstance(order, ProbeHost)]
     scene.put(HostProbed("node7", look.operation, look.turn, ProbeResult.ALIVE))
     assert scene.outcomes() == ["recovered"]

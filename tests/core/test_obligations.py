@@ -127,6 +127,19 @@ def test_a_persons_on_that_found_it_on_is_no_excuse_for_its_silence() -> None:
     assert "off" in scene.commands()
 
 
+def test_a_persons_on_that_found_it_on_ends_no_backoff() -> None:
+    scene = dead(host("node7", agent()), OTHER)
+    switch(scene).unreadable = AgentResult.AUTH_ERROR
+    scene.until("fence.closed")
+    switch(scene).unreadable = None
+    scene.run(1)
+    power(scene, Action.ON)
+    scene.run(3)
+
+    assert scene.holds() == ["backoff"]
+    assert "unfenced" in scene.alerts()
+
+
 def test_a_chassis_that_loses_its_power_at_boot_behind_feeds_that_are_on_gets_on_again() -> None:
     node = host("node7", agent("pdu", switches=Switches.FEED), agent("bmc", order=2))
     scene = dead(replace(node, boot_timeout_s=600.0))

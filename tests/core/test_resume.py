@@ -420,6 +420,19 @@ def test_a_continued_off_of_a_host_that_became_unknown_brings_back_what_is_off()
     assert scene.switches["node7", "a"].power is PowerStatus.ON
 
 
+def test_the_last_look_asks_a_host_where_it_is_known_now() -> None:
+    before = dying()
+    before.switches["node7", "bmc"].stuck = {FenceAction.OFF}
+    before.until("fence.intended")
+    scene = Scene(replace(NODE, address="10.9.9.9"), after=before, at=before.now + 5.0)
+    scene.run(5)
+    scene.load(NODE)
+    scene.run(120)
+    asked = {order.host.address for order in scene.orders if isinstance(order, ProbeHost)}
+
+    assert asked == {NODE.address}
+
+
 def test_a_restoring_operation_goes_on_restoring() -> None:
     before = dying(agent("a"), agent("b"))
     before.boots = False

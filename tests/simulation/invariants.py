@@ -202,7 +202,7 @@ class Witness:
         stood_s = now - self.life.resumed_at
         if stood_s < grace_s - EPS_S and answered_at < self.life.resumed_at:
             wrongs.append(f"the daemon itself stood still until {stood_s:.2f} s ago")
-        if (act.host, track.host.fingerprint) not in self._heard_at:
+        if (act.host, host.fingerprint) not in self._heard_at:
             wrongs.append("it never answered there")
         if act.host not in self.life.heard:
             since_s = now - self.life.started_at
