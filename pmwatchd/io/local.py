@@ -133,9 +133,12 @@ class _Execution(asyncio.SubprocessProtocol):
 def _tell(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
     """Give the process all of its input at once, and its end."""
     # no isinstance: uvloop's transports are none of asyncio's classes
-    pipe = cast("asyncio.WriteTransport", transport.get_pipe_transport(0))
-    pipe.write(stdin)
-    pipe.close()
+    pipe = cast("asyncio.WriteTransport | None", transport.get_pipe_transport(0))
+    if pipe is None or pipe.is_closing():
+        return  # it has ended already
+    with contextlib.suppress(RuntimeError):  # so uvloop says the same
+        pipe.write(stdin)
+        pipe.close()
 
 
 def _end(transport: asyncio.SubprocessTransport) -> None:

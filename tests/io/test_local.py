@@ -6,12 +6,13 @@ import asyncio
 import os
 import signal
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from pmwatchd.core.model import Candidate, ProxyResult, ProxySource
 from pmwatchd.errors import ProxyError, WithdrawnError
-from pmwatchd.io.local import LocalTransport
+from pmwatchd.io.local import LocalTransport, _tell
 from pmwatchd.ports import OUTPUT_LIMIT
 from tests.kit.waiting import eventually
 
@@ -51,6 +52,27 @@ async def test_a_program_gets_its_input_and_gives_its_output_and_exit_status(
 
     assert (completed.exit_code, completed.lost) == (2, False)
     assert (completed.stdout, completed.stderr) == (b"action=status\n", b"why\n")
+
+
+class EndedPipe:
+    """The input of a process that has ended, as the two event loops have it."""
+
+    def __init__(self, *, told: bool) -> None:
+        self._told = told
+
+    def get_pipe_transport(self, _fd: int) -> EndedPipe:
+        return self
+
+    def is_closing(self) -> bool:
+        return self._told
+
+    def write(self, _data: bytes) -> None:
+        raise RuntimeError("the handler is closed")
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_program_that_has_ended_before_it_was_told_anything_is_fine(*, told: bool) -> None:
+    _tell(cast("asyncio.SubprocessTransport", EndedPipe(told=told)), b"action=off\n")
 
 
 async def test_a_program_that_reads_nothing_is_fine(transport: LocalTransport) -> None:

@@ -6,13 +6,14 @@ import asyncio
 import ctypes
 import fcntl
 import os
+import random
 import socket
 import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -185,11 +186,12 @@ def deaf(port: int = 0) -> Iterator[int]:
 
 
 def refusing() -> int:
-    """Return a port that refuses: it was free a moment ago."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that refuses, and that no connection gets as its own end meanwhile."""
+    for port in random.sample(range(10_000, 32_000), 100):
+        with socket.socket() as listener, suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
 
 
 @asynccontextmanager
