@@ -87,7 +87,7 @@ def _alone(site: Site, now: float) -> str:
     if observer.heard_at == now or not site.missed:
         return ""
     within_s = min(2 * site.hosts[name].heartbeat.interval_s for name in site.missed)
-    if now - observer.heard_at <= within_s:
+    if now - max(observer.heard_at, site.started_at) <= within_s:
         return ""
     return observer.isolated(now, observer.heard_at, others_up=False)
 

@@ -149,6 +149,16 @@ def test_where_nothing_answered_at_all_everything_is_heard_anew_when_something_d
     assert scene.events("observer") == ["observer.ill", "observer.well"]
 
 
+def test_right_after_a_start_nobody_has_had_the_time_to_answer() -> None:
+    before = dead(NODE, rules=ALONE)
+    scene = Scene(NODE, rules=ALONE, after=before, at=before.now + 60.0)
+    scene.run(9)
+    assert scene.events("observer") == []
+    scene.run(5)
+
+    assert scene.events("observer") == ["observer.ill"]
+
+
 class Paced(Scene):
     """Each host is asked at its own pace, and of some nothing but local faults comes."""
 
