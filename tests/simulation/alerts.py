@@ -73,7 +73,7 @@ class Alerts:
                 if self._world.now - since_at < grace_s - EPS_S:
                     self._broke("alerts", f"{name} is called half alive too early")
             case "alert.cleared", Alert.HALF_ALIVE if name in self._weak_since:
-                if track is None and not self._held.silent(name):
+                if track is None and not self._held.silent(name) and not self._boots(name):
                     self._broke("alerts", f"{name} is half alive, and not called so any more")
                 del self._weak_since[name]  # whatever comes back speaks for itself
             case _:
@@ -89,6 +89,10 @@ class Alerts:
         if lasting and view.liveness is Liveness.UP and Alert.HALF_ALIVE not in alerts:
             return f"{name} gives only weak signs for {weak_s:.0f} s, and is not called half alive"
         return ""
+
+    def _boots(self, host: str) -> bool:
+        """Whether it boots, by the journal: whatever comes back speaks for itself."""
+        return self._held.saved.get(host, SaveHost(host=host)).booting
 
     def _miswired(self, track: Track) -> None:
         """It is only said where an agent switches another machine than its host."""
