@@ -227,7 +227,7 @@ class Machine:
     @property
     def missing_agents(self) -> frozenset[str]:
         """Agents of now that switch what is missing."""
-        return self.host.named(self.missing) if self.missing else frozenset()
+        return self.host.named(self.missing)
 
     @property
     def ownerless(self) -> frozenset[str]:

@@ -478,6 +478,8 @@ class Host:
 
     def named(self, outlets: Collection[str]) -> frozenset[str]:
         """Return its agents that switch these outlets."""
+        if not outlets:  # as nearly always; it is asked whenever time passes
+            return frozenset()
         agents = self.power_management.agents
         return frozenset(agent.name for agent in agents if agent.outlet in outlets)
 

@@ -123,6 +123,8 @@ class Census:
     def storms(self, rules: StormRules, now: float) -> dict[Domain, Storm]:
         """Judge every domain that has silent hosts, or had them a short while ago."""
         self.part(rules.domains)
+        if not self._troubled:
+            return {}
         thresholds = {rule.by: rule.threshold_percent for rule in rules.domains}
         found = {}
         for domain in sorted(self._troubled):

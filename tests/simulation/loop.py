@@ -13,18 +13,16 @@ import heapq
 import math
 import selectors
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class Appointment:
     """Something that will happen in the world, unless it is cancelled."""
 
-    at: float
-    number: int
-    happen: Callable[[], None] | None = field(compare=False)
+    happen: Callable[[], None] | None
 
     def cancel(self) -> None:
         """Let it not happen."""
@@ -37,20 +35,20 @@ class World:
     def __init__(self) -> None:
         self.now = 1000.0
         self.stopped_until = -math.inf
-        self._heap: list[Appointment] = []
+        self._heap: list[tuple[float, int, Appointment]] = []
         self._numbers = count()
 
     def after(self, delay_s: float, happen: Callable[[], None]) -> Appointment:
         """Let something happen so many seconds from now."""
-        appointment = Appointment(self.now + delay_s, next(self._numbers), happen)
-        heapq.heappush(self._heap, appointment)
+        appointment = Appointment(happen)
+        heapq.heappush(self._heap, (self.now + delay_s, next(self._numbers), appointment))
         return appointment
 
     def turn(self, until_at: float) -> None:
         """Go on to the next event, or to *until_at* if nothing happens before."""
-        if self._heap and self._heap[0].at <= until_at:
-            appointment = heapq.heappop(self._heap)
-            self.now = max(self.now, appointment.at)
+        if self._heap and self._heap[0][0] <= until_at:
+            at, _, appointment = heapq.heappop(self._heap)
+            self.now = max(self.now, at)
             if appointment.happen is not None:
                 appointment.happen()
         elif math.isinf(until_at):
