@@ -89,7 +89,7 @@ class LocalTransport:
                     await execution.closed.wait()
         finally:
             exit_code = transport.get_returncode()
-            _end(transport)
+            await _end(transport, execution)
         if exit_code is None:
             return Completed(exit_code=None, took_s=loop.time() - started_at, lost=True)
         return Completed(
@@ -141,11 +141,16 @@ def _tell(transport: asyncio.SubprocessTransport, stdin: bytes) -> None:
         pipe.close()
 
 
-def _end(transport: asyncio.SubprocessTransport) -> None:
+async def _end(transport: asyncio.SubprocessTransport, execution: _Execution) -> None:
     """Kill what is left of the session; killing ``timeout`` alone would leave the agent behind."""
-    if transport.get_returncode() is None:
-        _kill(transport.get_pid())
-    transport.close()
+    try:
+        if transport.get_returncode() is None:
+            _kill(transport.get_pid())
+            with contextlib.suppress(TimeoutError):  # a program may wait for a disk, deaf to this
+                async with asyncio.timeout(DRAIN_S):
+                    await execution.ended.wait()
+    finally:
+        transport.close()
 
 
 def _kill(group: int) -> None:

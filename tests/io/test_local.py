@@ -33,6 +33,11 @@ def is_gone(pid_file: Path) -> bool:
     return stat.rpartition(") ")[2].startswith("Z")
 
 
+def is_collected(pid_file: Path) -> bool:
+    """Whether nothing is left of the process that wrote its number."""
+    return not Path(f"/proc/{pid_file.read_text().strip()}").exists()
+
+
 async def until(path: Path) -> None:
     """Wait until a process has written its number."""
     await asyncio.to_thread(
@@ -205,6 +210,22 @@ async def test_a_run_that_is_cancelled_leaves_nothing_behind(
         await running
 
     await asyncio.to_thread(eventually, lambda: is_gone(pid), within_s=10, what="it is gone")
+
+
+@pytest.mark.parametrize("over_s", [700.0, 1.0])
+async def test_a_run_that_is_over_leaves_no_process_to_be_collected(
+    transport: LocalTransport, tmp_path: Path, over_s: float
+) -> None:
+    pid = tmp_path / "pid"
+    argv = ["sh", "-c", f"echo $$ > {pid}; exec sleep 600"]
+    running = asyncio.create_task(transport.run(ENGINE, argv, b"", over_s=over_s))
+    await until(pid)
+
+    if over_s > 1.0:
+        running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+    assert is_collected(pid)
 
 
 async def test_without_a_session_of_its_own_a_program_would_get_our_signals(

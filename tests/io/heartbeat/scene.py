@@ -6,20 +6,20 @@ import asyncio
 import ctypes
 import fcntl
 import os
-import random
 import socket
 import struct
 import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from pmwatchd.core.events import Answered, CanaryHeard, HeartbeatsHeard, Silent, Unheard
 from pmwatchd.core.model import Heartbeat, Host, Probe, ProbeResult, ProbeType
 from pmwatchd.io.heartbeat import Scheduler
+from tests.kit.ports import free_port
 
 T = TypeVar("T")
 
@@ -187,11 +187,7 @@ def deaf(port: int = 0) -> Iterator[int]:
 
 def refusing() -> int:
     """Return a port that refuses, and that no connection gets as its own end meanwhile."""
-    for port in random.sample(range(10_000, 32_000), 100):
-        with socket.socket() as listener, suppress(OSError):
-            listener.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
+    return free_port("127.0.0.1")
 
 
 @asynccontextmanager
