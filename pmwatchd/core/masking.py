@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote
 
 _MASK = "***"
-_ESCAPED = re.compile("%[0-9A-F]{2}")
+_PLAIN_IN_URLS = "-._~"  # besides letters and digits (RFC 3986, unreserved characters)
 
 
 def masked(text: str, secrets: Iterable[str]) -> str:
@@ -29,8 +27,17 @@ def _spellings(secret: str) -> Iterator[str]:
     yield secret.replace("'", "'\\''")  # as a shell is told by hand
     yield json.dumps(secret)[1:-1]
     yield json.dumps(secret, ensure_ascii=False)[1:-1]
-    for plain in ("", "/"):  # besides letters, digits and "-._~" (RFC 3986, unreserved characters)
-        in_url = quote(secret, safe=plain, errors="replace")
-        for spelling in (in_url, _ESCAPED.sub(lambda found: found[0].lower(), in_url)):
-            yield spelling
-            yield spelling.replace("%20", "+")  # as forms are sent
+    for plain in (_PLAIN_IN_URLS, _PLAIN_IN_URLS + "/"):
+        for hexadecimal in ("%{:02X}", "%{:02x}"):
+            in_url = _in_url(secret, plain, hexadecimal)
+            yield in_url
+            yield in_url.replace("%20", "+")  # as forms are sent
+
+
+def _in_url(secret: str, plain: str, hexadecimal: str) -> str:
+    return "".join(
+        character
+        if character.isascii() and (character.isalnum() or character in plain)
+        else "".join(hexadecimal.format(byte) for byte in character.encode(errors="replace"))
+        for character in secret
+    )
