@@ -171,9 +171,13 @@ def news(fresh: Iterable[Complaint], known: Iterable[Complaint]) -> list[Complai
 
 def prune(data: dict[str, Any], locs: Iterable[Loc]) -> None:
     """Take the values at *locs* out; of a value that is missing, what should hold it."""
-    # From the back, so that the places of a list stay what they were.
-    for loc in sorted(set(locs), key=str, reverse=True):
+    # From the back, so that the places of a list stay what they were: 10 before 9.
+    for loc in sorted(set(locs), key=_place, reverse=True):
         _remove(data, loc)
+
+
+def _place(loc: Loc) -> list[tuple[int, str]]:
+    return [(part, "") if isinstance(part, int) else (0, part) for part in loc]
 
 
 def _remove(data: Any, loc: Loc) -> None:

@@ -25,7 +25,7 @@ from pmwatchd.config.layers import (
     TypeLayer,
     check_type,
 )
-from pmwatchd.config.sources import read_toml
+from pmwatchd.config.sources import read_toml, toml_files
 from pmwatchd.config.tree import Origin, Tree, plant
 from pmwatchd.config.values import Place, SecretRef, check_name, check_title
 from pmwatchd.core.dialect import canonical_option, forbidden_option
@@ -69,7 +69,7 @@ def read_inventory(folder: Path, findings: Findings) -> Inventory:
     """Read every ``*.toml`` of a folder in name order; a missing folder is a fault."""
     inventory = Inventory()
     try:
-        files = sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+        files = toml_files(folder)
     except OSError as error:
         findings.fault(
             Fault(
@@ -133,7 +133,8 @@ class _File:
         """Find out whether a file that is no TOML said something for all hosts."""
         try:
             text = self.file.read_text(encoding="utf-8", errors="replace")
-        except OSError:
+        except OSError:  # nobody knows; it may have said that nobody is to be fenced
+            self.inventory.in_doubt = self.inventory.tells_clusters = True
             return
         self.inventory.in_doubt |= _FOR_ALL.search(text) is not None
         self.inventory.tells_clusters |= _CLUSTERS.search(text) is not None

@@ -156,10 +156,19 @@ def _files(file: Path, findings: Findings) -> Iterator[Source]:
         yield Source(str(extra), f"conf.d/{extra.name}", read_toml(extra, findings) or {})
 
 
+def toml_files(folder: Path) -> list[Path]:
+    """List ``*.toml`` as a shell does: an editor's lock, ``.#site.toml``, is none of them."""
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix == ".toml" and not path.name.startswith(".")
+    )
+
+
 def _extras(folder: Path, findings: Findings) -> list[Path]:
     """List what is read after the main file; one that cannot be listed is not simply empty."""
     try:
-        return sorted(path for path in folder.iterdir() if path.suffix == ".toml")
+        return toml_files(folder)
     except FileNotFoundError:
         return []
     except OSError as error:

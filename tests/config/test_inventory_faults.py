@@ -89,6 +89,44 @@ def test_a_file_that_spoke_for_all_hosts_and_cannot_be_read_costs_all_of_them(
     assert not folder.load().hosts
 
 
+def test_a_file_of_which_nobody_knows_what_it_said_costs_all_hosts(folder: Folder) -> None:
+    folder.inventory(HOST, "good.toml")
+    (folder.path / "hosts.d" / "lost.toml").symlink_to("nowhere")
+
+    loaded = folder.load()
+
+    assert not loaded.hosts
+    assert loaded.faults[0].file.endswith("lost.toml")
+
+
+@pytest.mark.parametrize("place", ["hosts.d", "conf.d"])
+def test_the_lock_of_an_editor_is_not_read(folder: Folder, place: str) -> None:
+    folder.inventory(HOST)
+    (folder.path / place).mkdir(exist_ok=True)
+    (folder.path / place / ".#site.toml").symlink_to("somebody@workstation.4711")
+
+    loaded = folder.load()
+
+    assert list(loaded.hosts) == ["node1"]
+    assert not loaded.faults
+
+
+def test_two_faulty_entries_of_a_long_list_hide_no_other(folder: Folder) -> None:
+    twice = ", port = 1, ipport = 2"
+    more = {9: twice, 10: twice, 11: ", options = { action = 'reboot' }"}
+    agents = [
+        f"{{ name = 'a{number}', type = 'lab', address = '10.1.0.{number}'{more.get(number, '')} }}"
+        for number in range(12)
+    ]
+    folder.inventory(with_agents(*agents))
+
+    keys = [fault.key for fault in folder.load().faults]
+
+    assert keys == [
+        f"hosts.node1.power_management.agents.{key}" for key in ("a9", "a10", "a11.options.action")
+    ]
+
+
 def test_a_faulty_cluster_costs_its_hosts_and_is_said_once(folder: Folder) -> None:
     folder.inventory(
         f"[clusters.blue]\ngrase = 1\n[clusters.green]\n"
