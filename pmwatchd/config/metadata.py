@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import selectors
 import signal
 import subprocess
-import threading
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from pathlib import Path
+from typing import IO
 
 from pmwatchd.config.faults import WrongError
 from pmwatchd.core.metadata import SIZE_MAX, Metadata, MetadataError, parse
@@ -104,26 +106,35 @@ def _ask(program: Path, patience_s: float, _changed_ns: int, _size: int) -> Meta
     except OSError as error:
         raise WrongError(f"it cannot be run: {error.strerror}", "Reinstall the agent") from None
     with process:
-        late = threading.Event()
-
-        def cut_off() -> None:
-            late.set()
-            _end(process)
-
-        watchdog = threading.Timer(patience_s, cut_off)
-        watchdog.start()
         try:
-            # One that writes without end is cut off here, one that never ends by the watchdog.
-            text = process.stdout.read(SIZE_MAX + 1) if process.stdout else b""
+            text = _read(process.stdout, patience_s) if process.stdout else b""
         finally:
-            watchdog.cancel()
             _end(process)
-    if late.is_set():
-        raise TimeoutError
     try:
         return parse(text)
     except MetadataError as error:
         raise WrongError(str(error), "Reinstall the agent") from None
+
+
+def _read(output: IO[bytes], patience_s: float) -> bytes:
+    """
+    Read what an agent says until nobody can say more, and no more than metadata may be long.
+
+    Raises:
+        TimeoutError: It took too long; what it started may have kept its output open.
+    """
+    text = b""
+    ends_at = time.monotonic() + patience_s
+    with selectors.DefaultSelector() as selector:
+        selector.register(output, selectors.EVENT_READ)
+        while len(text) <= SIZE_MAX:
+            if not selector.select(max(0.0, ends_at - time.monotonic())):
+                raise TimeoutError
+            more = os.read(output.fileno(), SIZE_MAX)
+            if not more:
+                break
+            text += more
+    return text
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

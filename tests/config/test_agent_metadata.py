@@ -129,6 +129,16 @@ def test_an_agent_that_cannot_be_started_is_a_fault(folder: Folder) -> None:
     assert "cannot be run" in folder.fault().reason
 
 
+def test_what_keeps_an_agents_output_open_is_not_waited_for(folder: Folder) -> None:
+    over = folder.path / "over"
+    program = folder.script("lab", f"setsid sh -c 'sleep 3; touch {over}' &")
+
+    metadata = Installed(program.parent, patience_s=0.05).describe("lab")
+
+    assert metadata is None
+    assert not over.exists()
+
+
 def test_an_agent_is_asked_again_only_when_it_changed(folder: Folder) -> None:
     calls = folder.path / "calls"
     metadata = '<resource-agent><parameters><parameter name="ip"/></parameters></resource-agent>'
