@@ -142,7 +142,8 @@ def _doubted(operation: Operation, event: Doubted, fencing: Fencing, now: float)
 
     A fault of our own is no silence: while off is awaited it is asked once more.
     """
-    patient = operation.phase is Phase.OFF and now < operation.doubt_at + fence_off.LOOK_PATIENCE_S
+    ends_at = operation.doubt_at + fence_off.patience_s(operation)
+    patient = operation.phase is Phase.OFF and now < ends_at
     if event.result is ProbeResult.LOCAL_FAULT and patient:
         return Move(replace(operation, until_at=now + fence_off.LOOK_AGAIN_S))
     deaf = event.result is ProbeResult.LOCAL_FAULT

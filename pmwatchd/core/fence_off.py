@@ -23,6 +23,9 @@ LOOK_AGAIN_S = 1.0
 LOOK_PATIENCE_S = 30.0
 """So long an operation waits for a look that our own faults do not spoil."""
 
+LOOKS = 3
+"""Or for so many of them, where a silent host makes each of them long."""
+
 
 def begin(
     operation: Operation, group: int, fencing: Fencing, now: float, *, attempt: int = 1
@@ -100,6 +103,11 @@ def look(operation: Operation, now: float) -> Move:
     return Move(looking, (order,))
 
 
+def patience_s(operation: Operation) -> float:
+    """How long a heartbeat is tried again before what it could not tell is given up."""
+    return max(LOOK_PATIENCE_S, LOOKS * operation.host.heartbeat.timeout_s)
+
+
 def _cleared(operation: Operation, fencing: Fencing, now: float) -> Move:
     if operation.stage is None:  # it looked for a word that was contradicted meanwhile
         group = min(operation.group, len(operation.host.groups) - 1)
@@ -117,7 +125,7 @@ def looked(operation: Operation, event: Looked, fencing: Fencing, now: float) ->
     """
     if event.result is ProbeResult.ALIVE:
         return _give_up(operation, Outcome.RECOVERED, "the host answers", fencing, now)
-    patient = now < operation.looking_since_at + LOOK_PATIENCE_S
+    patient = now < operation.looking_since_at + patience_s(operation)
     if operation.vouched is not None:  # nothing but an answer stands against a word
         if event.result is ProbeResult.LOCAL_FAULT and patient:
             return Move(replace(operation, until_at=now + LOOK_AGAIN_S))
@@ -130,7 +138,11 @@ def looked(operation: Operation, event: Looked, fencing: Fencing, now: float) ->
         return Move(waiting)
     ours = blind or event.unsure
     if ours and not patient:
-        reason = "no heartbeat can be sent: a fault of our own"
+        reason = (
+            "no heartbeat can be sent: a fault of our own"
+            if blind
+            else "nobody else said in time whether they reach it"
+        )
         return _give_up(replace(operation, blind=True), Outcome.CANCELLED, reason, fencing, now)
     if ours:
         return Move(replace(operation, until_at=now + LOOK_AGAIN_S))

@@ -72,6 +72,7 @@ def _stage_stands(operation: Operation, stage: Stage, fencing: Fencing, now: flo
         operation,
         tried_on=operation.tried_on + tuple(fresh),
         found_on=operation.found_on | found,
+        powered=operation.powered | power.before(operation, found),
     )
     operation, proven = _proven(operation, now)
     told = list(proven)
@@ -82,7 +83,8 @@ def _stage_stands(operation: Operation, stage: Stage, fencing: Fencing, now: flo
         order = tell.order_of(operation, stage.group)
         reason = tell.reasons(stage)
         told.append(tell.record(operation, "fence.on_failed", group=order, reason=reason))
-    move = begin_next(replace(operation, stage=None), fencing, now)
+    over = replace(operation, stage=None, ordered_on=operation.sent_on)
+    move = begin_next(over, fencing, now)
     return Move(move.operation, (*told, *move.orders))
 
 
@@ -137,7 +139,12 @@ def recovered(operation: Operation, fencing: Fencing, now: float) -> Move:
     if operation.stage is not None and power.only_asks(operation):
         silent = (member.agent.name for member in operation.stage.members)
         asked = tuple((name, PowerStatus.UNKNOWN) for name in silent)
-        ended = replace(operation, tried_on=operation.tried_on + asked, stage=None)
+        ended = replace(
+            operation,
+            tried_on=operation.tried_on + asked,
+            stage=None,
+            ordered_on=operation.sent_on,
+        )
         ended, told = _proven(ended, now)
         move = _end(ended, fencing, now)
         return Move(move.operation, (*told, *move.orders))

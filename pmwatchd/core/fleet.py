@@ -144,8 +144,9 @@ class Fleet:
     def next_deadline(self) -> float | None:
         """When ``DeadlineReached`` has something to do, or None."""
         due_at = min(self._due_at.values(), default=None)
-        site_at = self._site.due_at
-        return due_at if site_at is None else site_at if due_at is None else min(due_at, site_at)
+        asked_at = [query.again_at for query in self._queries.values()]
+        instants = (due_at, self._site.due_at, *asked_at)
+        return min((at for at in instants if at is not None), default=None)
 
     def _pass_time(self, now: float) -> None:
         """End a pass: everything that came with it was taken in."""
@@ -242,7 +243,7 @@ class Fleet:
         query = self._queries.get(event.operation)
         machine = self._machines.get(event.host)
         if query is not None:
-            query.probed = event.result
+            requests.probed(query, event.result, now)
             if machine is not None:
                 asked, at = query.host, query.asked_at
                 treatment.overheard(self._site, machine, event, now, asked=asked, alive_at=at)
@@ -260,6 +261,8 @@ class Fleet:
         When time passes, and not as soon as the last reply is taken in: one
         that came with it may say otherwise.
         """
+        for query in self._queries.values():
+            requests.ask_again(self._site, query, now)
         for query in [query for query in self._queries.values() if query.complete]:
             del self._queries[query.id]
             machine = self._machines.get(query.host.name)

@@ -316,7 +316,7 @@ class Machine:
     def circumstances(self, startup_ends_at: float, *, journal_writable: bool) -> Circumstances:
         """Gather what is weighed before this host is fenced."""
         running = self.operation
-        person = running is not None and running.cause is Cause.PERSON
+        person = running is not None and running.cause is Cause.PERSON and not running.yields
         return Circumstances(
             host=self.host,
             seen=self.seen,

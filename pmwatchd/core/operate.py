@@ -38,7 +38,7 @@ def open_operation(
         reason=reason,
         opened_at=now,
         was_up=_is_up(machine),
-        owed=machine.missing_agents,
+        owed=machine.missing_agents if cause is Cause.PERSON else machine.pursued,
         vouched=vouched,
         word_only=vouched is not None,
         completes=completes,
@@ -172,13 +172,18 @@ def _save(site: Site, machine: Machine, operation: Operation) -> None:
 
 
 def _powered_on(site: Site, machine: Machine, operation: Operation, now: float) -> None:
-    """Begin to wait for the boot; a person's word ends the maintenance of a person's off."""
+    """Begin to wait for the boot."""
     machine.left_off = False
     upkeep.clear(site, machine, Alert.LEFT_OFF)
     found_up = _is_up(machine) and not operation.switched
     if not found_up and not operation.miswired and not power.was_on(operation):
         upkeep.enter(site, machine, watching.power_on(machine.host, now), now)
         site.orders.append(ReportNext(machine.name))
+    _wanted_on(site, machine, operation, now)
+
+
+def _wanted_on(site: Site, machine: Machine, operation: Operation, now: float) -> None:
+    """End the maintenance of a person's off, where this is a person's word for on."""
     keeper = machine.maintenance
     wanted_on = operation.cause is Cause.PERSON and operation.action is not Action.OFF
     if wanted_on and keeper is not None and keeper.kept_off:
@@ -207,10 +212,10 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
                 pause_s = doubled(fencing.retry_min_s, machine.failures, fencing.retry_max_s)
                 machine.failures += 1
                 machine.retry_at = now + pause_s
-        case Outcome.CANCELLED if operation.blind:
-            machine.retry_at = now + fencing.retry_min_s
         case Outcome.CANCELLED if operation.cancelled and not operation.cancelled.to_fence:
             _given_up(site, machine, operation, operation.cancelled, now)
+        case Outcome.CANCELLED if operation.blind:
+            machine.retry_at = now + fencing.retry_min_s
         case Outcome.DONE if operation.action is Action.OFF:
             machine.failures, machine.retry_at = 0, None
             upkeep.clear(site, machine, Alert.UNFENCED)
@@ -221,6 +226,8 @@ def _closed(site: Site, machine: Machine, operation: Operation, now: float) -> N
             upkeep.clear(site, machine, Alert.UNFENCED)
         case _:
             pass
+    if operation.outcome in (Outcome.RECOVERED, Outcome.FAILED) and _is_up(machine):
+        _wanted_on(site, machine, operation, now)  # it is on, though no agent says so
     # a reading will tell
     unsure = operation.outcome is Outcome.RECOVERED and machine.missing_agents
     upkeep.wired(site, machine, now)

@@ -123,6 +123,8 @@ class Operation:
         restoring: How it will end once the power is back, after a failed off.
         tried_on: Agents whose turn to be switched on is over, and what they read then.
         found_on: Agents that needed no command to be on.
+        ordered_on: Agents that earlier stages sent ``on``.
+        powered: Agents that were on before anything that decides was sent ``on``.
         completes: It completes the power of a host that has some.
         cancelled: A person's word; it takes effect when no command is on its way.
         blind: Given up because of a fault of our own.
@@ -161,6 +163,8 @@ class Operation:
     restoring: Outcome | None = None
     tried_on: tuple[tuple[str, PowerStatus], ...] = ()
     found_on: frozenset[str] = frozenset()
+    ordered_on: frozenset[str] = frozenset()
+    powered: frozenset[str] = frozenset()
     retries: int = 0
     blind: bool = False
     resumed: bool = False
@@ -177,6 +181,13 @@ class Operation:
         if self.stage is None or self.stage.action is not FenceAction.OFF:
             return self.switched
         return self.switched | {m.agent.name for m in self.stage.members if m.sent}
+
+    @property
+    def sent_on(self) -> frozenset[str]:
+        """Agents that may have been switched on by this operation."""
+        if self.stage is None or self.stage.action is not FenceAction.ON:
+            return self.ordered_on
+        return self.ordered_on | {m.agent.name for m in self.stage.members if m.sent}
 
     @property
     def brings_back(self) -> bool:

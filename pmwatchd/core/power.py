@@ -8,7 +8,7 @@ behind it is: where a chassis agent (a BMC) can be read, that one decides.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from pmwatchd.core.model import FenceAgent, PowerStatus, Switches
@@ -59,15 +59,26 @@ def is_on(operation: Operation) -> bool:
     chassis = _names(operation, Switches.CHASSIS) - operation.kept_off
     if operation.on & chassis:
         return True
-    # Only feeds are on: the chassis must have been asked, and none may say otherwise.
-    return all(ended.get(name) is PowerStatus.UNKNOWN and name not in off for name in chassis)
+    # Only feeds are on: the chassis must have been asked, and none may say otherwise.  What one
+    # of them was sent in vain is not known to be undone, unless the feeds were proven off.
+    left = frozenset() if operation.proven_off_at is not None else off
+    return all(ended.get(name) is PowerStatus.UNKNOWN and name not in left for name in chassis)
 
 
 def was_on(operation: Operation) -> bool:
     """Whether the host had power before this operation, which never proved the contrary."""
     chassis = operation.on & _names(operation, Switches.CHASSIS)
     deciding = chassis or operation.on
-    return operation.proven_off_at is None and bool(deciding & operation.found_on)
+    return operation.proven_off_at is None and bool(deciding & operation.powered)
+
+
+def before(operation: Operation, found: Iterable[str]) -> frozenset[str]:
+    """Return those of what was found on that no earlier ``on`` of it may have switched on."""
+    chassis = _names(operation, Switches.CHASSIS)
+    ordered = operation.ordered_on
+    return frozenset(
+        name for name in found if not (ordered & chassis if name in chassis else ordered)
+    )
 
 
 def missing(operation: Operation) -> frozenset[str]:

@@ -94,7 +94,7 @@ def _judge(site: Site, machine: Machine, check: Check, now: float) -> None:
         machine.off_readings = 0
         return
     machine.off_readings += 1
-    if machine.off_readings < OFF_READINGS:
+    if machine.off_readings < OFF_READINGS or site.claimed(machine):
         return
     machine.off_readings = 0
     names = ", ".join(sorted(off))

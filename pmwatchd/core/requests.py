@@ -20,6 +20,7 @@ from pmwatchd.core.events import (
     StatusRequested,
     VouchRequested,
 )
+from pmwatchd.core.fence_off import LOOK_AGAIN_S, LOOK_PATIENCE_S
 from pmwatchd.core.holds import BINDING, judge
 from pmwatchd.core.machine import Machine, Maintenance
 from pmwatchd.core.model import (
@@ -31,7 +32,7 @@ from pmwatchd.core.model import (
     PowerStatus,
     ProbeResult,
 )
-from pmwatchd.core.operation import Cancelled, Vouched
+from pmwatchd.core.operation import Cancelled, Operation, Vouched
 from pmwatchd.core.orders import (
     Accepted,
     Answer,
@@ -57,6 +58,7 @@ class Query:
         asked_at: When; what the host says from then on counts.
         vouch: The person's word that depends on the answer, if it is about one.
         probed: What the host itself had to say to that.
+        again_at: When it is asked once more, for a fault of our own told nothing.
     """
 
     id: str
@@ -68,6 +70,7 @@ class Query:
     reasons: dict[str, str] = field(default_factory=dict)
     vouch: VouchRequested | None = None
     probed: ProbeResult | None = None
+    again_at: float | None = None
 
     @property
     def complete(self) -> bool:
@@ -78,7 +81,7 @@ class Query:
 def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> Answer:
     """Open an operation, join the identical one, or refuse."""
     running = machine.operation
-    if running is not None and running.action is event.action:
+    if running is not None and running.action is event.action and _will_do(running):
         return Answer(event.request, Accepted(operation=running.id, joined=True))
     if not machine.host.power_management.agents:
         reason = f"{machine.name} has no fence agent"
@@ -96,6 +99,11 @@ def power(site: Site, machine: Machine, event: PowerRequested, now: float) -> An
         site, machine, event.action, Cause.PERSON, by=event.by, reason=event.reason, now=now
     )
     return Answer(event.request, Accepted(operation=operation))
+
+
+def _will_do(running: Operation) -> bool:
+    """Whether it still does what it was opened for: it neither restores nor is a mere word."""
+    return running.restoring is None and not running.word_only
 
 
 def _busy(machine: Machine, operation: str) -> Refused:
@@ -223,9 +231,29 @@ def ask(
         vouch=vouch,
     )
     if vouch is not None:
-        site.orders.append(ProbeHost(host=machine.host, operation=query.id, turn=0))
+        _probe(site, query)
     site.read_power(machine.host, query.id, now)
     return query
+
+
+def _probe(site: Site, query: Query) -> None:
+    site.orders.append(ProbeHost(host=query.host, operation=query.id, turn=0))
+
+
+def probed(query: Query, result: ProbeResult, now: float) -> None:
+    """Take in what the host said; a fault of our own is no silence, and it is asked once more."""
+    patient = now < query.asked_at + LOOK_PATIENCE_S
+    if result is ProbeResult.LOCAL_FAULT and patient:
+        query.again_at = now + LOOK_AGAIN_S
+    else:
+        query.probed = result
+
+
+def ask_again(site: Site, query: Query, now: float) -> None:
+    """Ask the host once more when that is due."""
+    if query.again_at is not None and now >= query.again_at:
+        query.again_at = None
+        _probe(site, query)
 
 
 def replied(site: Site, query: Query, event: AgentReplied, now: float) -> None:

@@ -113,11 +113,14 @@ class Site:
     def circumstances(self, machine: Machine) -> Circumstances:
         """Gather what is weighed before a host is fenced."""
         about = machine.circumstances(self.startup_ends_at, journal_writable=self.journal_writable)
-        if not self.claims or machine.gone or about.operation is not None:
+        if machine.gone or about.operation is not None:
             return about
-        agents = machine.host.power_management.agents
-        claimed = (self.claims[agent.outlet] for agent in agents if agent.outlet in self.claims)
-        return replace(about, operation=next(claimed, None))
+        return replace(about, operation=self.claimed(machine)) if self.claims else about
+
+    def claimed(self, machine: Machine) -> str | None:
+        """Return the operation of a removed host that still switches an outlet of this one."""
+        agents = machine.host.power_management.agents if self.claims else ()
+        return next((self.claims[a.outlet] for a in agents if a.outlet in self.claims), None)
 
     def others_heard(self, machine: Machine, since_at: float) -> bool:
         """Whether another host answers, and has done so since then; asks until one is found."""

@@ -75,7 +75,8 @@ class Member:
 
     Attributes:
         turn: Number of its outstanding order; a reply to another is ignored.
-        sent: A command may have reached the device.
+        sent: A command may have reached the device, or is on its way.
+        reached: One has reached it, or may have, in this attempt or an earlier one.
         lost: Proxies at which the outcome of the present attempt was lost.
         complaint: Why the last command clearly failed, or "".
         over_s: Seconds after which its order is certainly over; a reload changes nothing.
@@ -90,6 +91,7 @@ class Member:
     attempt: int = 1
     over_s: float = 0.0
     sent: bool = False
+    reached: bool = False
     uncertain: bool = False
     lost: frozenset[str] = frozenset()
     complaint: str = ""
@@ -272,10 +274,10 @@ def _commanded(stage: Stage, member: Member, answer: Reply, fencing: Fencing, no
     A command that clearly failed is given one delay to prove us wrong, the
     others the whole budget.
     """
-    reached = answer.result not in _NOT_SENT or any(one.answer for one in answer.tries)
-    sent = member.sent and (reached or bool(member.lost))
+    here = answer.result not in _NOT_SENT or any(one.answer for one in answer.tries)
+    reached = member.reached or here or answer.uncertain
     if answer.result is AgentResult.WITHDRAWN:
-        return replace(member, step=Step.READY, sent=sent)
+        return replace(member, step=Step.READY, reached=reached, sent=reached)
     ok = answer.result is AgentResult.OK
     complaint = "" if ok or answer.uncertain else _why(answer)
     patience_s = fencing.delay_max_s(stage.action) if complaint else fencing.budget_s(stage.action)
@@ -286,7 +288,8 @@ def _commanded(stage: Stage, member: Member, answer: Reply, fencing: Fencing, no
         uncertain=answer.uncertain,
         lost=lost,
         complaint=complaint,
-        sent=sent,
+        reached=reached,
+        sent=reached,
         hopeless=answer.result is AgentResult.AUTH_ERROR,
         polls=0,
         poll_at=now,

@@ -145,8 +145,9 @@ def _against_fencing(
 
 
 def _not_silent(machine: Machine, now: float) -> Verdict:
-    """Hold a host that is within its grace, which time ends, or that is not known."""
-    ends_at = None if isinstance(machine.watch, watching.Unknown) else now
+    """Hold a host that is within its grace, which time ends, or that nobody listens to."""
+    unheard = machine.gone or isinstance(machine.watch, watching.Unknown)
+    ends_at = None if unheard else now
     return Verdict(HoldName.LAST_LOOK, f"the host is {watching.liveness(machine.watch)}", ends_at)
 
 
