@@ -20,6 +20,9 @@ from pmwatchd.devices import DeviceQueue, TextOnly, goes_by_name
 from pmwatchd.errors import ProxyError, WithdrawnError
 from pmwatchd.ports import Agents, Names, Prober
 
+Command = tuple[str, str, int]
+"""Which of an operation: its id, the agent, the turn."""
+
 RECALLED = Reply(result=AgentResult.WITHDRAWN, text="not wanted any more when its time came")
 
 
@@ -54,6 +57,8 @@ class Runner:
         self._devices = DeviceQueue(names=names or TextOnly(), clock=clock, sleep=sleep)
         self._running: Counter[str] = Counter()
         self._switching: set[tuple[str, str]] = set()
+        self._commands: set[Command] = set()
+        self._recalled: set[Command] = set()
         self._executions: set[asyncio.Task[None]] = set()
         self._naps: dict[str, set[asyncio.Task[None]]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -85,12 +90,15 @@ class Runner:
                 self._claim(act)
                 # at once: a recall may come in the same pass
                 nap = self._nap(self._group, act) if act.not_before > self._clock() else None
+                if act.action is not FenceAction.STATUS:
+                    self._commands.add(_key(act))
                 task = self._group.create_task(self._run_agent(act, nap))
                 self._executions.add(task)
                 task.add_done_callback(self._executions.discard)
             case ProbeHost():
                 self._group.create_task(self._probe(act))
             case Recall():
+                self._recalled |= {one for one in self._commands if one[0] == act.operation}
                 self._wake(act.operation)
             case HoldDevice():
                 until_at = self._clock() + act.for_s
@@ -154,6 +162,8 @@ class Runner:
         finally:
             if act.action is not FenceAction.STATUS:
                 self._switching.discard((act.host, act.agent.name))
+                self._commands.discard(_key(act))
+                self._recalled.discard(_key(act))
         self._inbox(
             AgentReplied(
                 host=act.host,
@@ -173,7 +183,7 @@ class Runner:
             try:
                 reply = await self._execute(act, proxy)
             except WithdrawnError:
-                text = "the host has answered, or the last look is too old"
+                text = "recalled, or the host has answered, or the last look is too old"
                 return Reply(result=AgentResult.WITHDRAWN, tries=tuple(tries), text=text)
             except ProxyError as error:
                 tries.append(_try(proxy, error.result, reason=error.reason))
@@ -219,6 +229,8 @@ class Runner:
         """Whether a command may begin: waiting for a device or a proxy takes time."""
         if act.action is not FenceAction.STATUS and self._closing:
             return False  # nobody listens any more; its operation stays open
+        if _key(act) in self._recalled:
+            return False
         if act.looked_at is None:
             return True
         answered_at = self._prober.last_answer_at(act.host)
@@ -230,6 +242,10 @@ class Runner:
         self._inbox(
             HostProbed(host=act.host.name, operation=act.operation, turn=act.turn, result=result)
         )
+
+
+def _key(act: RunAgent) -> Command:
+    return act.operation, act.agent.name, act.turn
 
 
 def _try(

@@ -546,6 +546,22 @@ async def test_a_power_on_that_is_recalled_while_it_waits_is_answered_as_withdra
     assert (await bench.carry_out(order("node2"))).result is AgentResult.OK  # it is free again
 
 
+async def test_an_off_that_is_recalled_before_its_agent_was_told_is_never_sent(
+    bench: Bench,
+) -> None:
+    def recall() -> None:
+        bench.runner.carry_out(Recall(operation="op_1"))
+
+    bench.iron.script["node2"] = ProxyError(ProxyResult.UNREACHABLE, "no answer")
+    bench.iron.before = recall
+    reply = await bench.carry_out(replace(order("node2", "node3"), looked_at=1000.0))
+
+    assert (reply.result, bench.iron.asked) == (AgentResult.WITHDRAWN, ["bmc off node2"])
+    bench.iron.before = lambda: None
+    again = replace(order("node3"), looked_at=1000.0, turn=9)
+    assert (await bench.carry_out(again)).result is AgentResult.OK
+
+
 async def test_a_recall_concerns_no_other_operation_and_nothing_that_has_begun(
     bench: Bench,
 ) -> None:

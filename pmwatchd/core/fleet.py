@@ -157,6 +157,8 @@ class Fleet:
         cut_off = sitewatch.attend(site, now)
         if cut_off is not None:
             self._forgive(*cut_off, now)
+        for name in sorted(site.fencing):
+            judgement.recall(site, self._machines[name], now)
         for name in sorted(name for name, at in self._due_at.items() if at <= now):
             self._settle(self._machines[name], now)
         if site.wanting:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pmwatchd.core import consult, deafness, dump, holds, operate, soft, upkeep
+from pmwatchd.core import consult, deafness, dump, fence_end, holds, operate, soft, upkeep
 from pmwatchd.core import watch as watching
 from pmwatchd.core.budget import Rank
 from pmwatchd.core.holds import Verdict
 from pmwatchd.core.machine import Machine
 from pmwatchd.core.model import Action, Alert, Cause, HoldName
 from pmwatchd.core.operation import Cancelled, Operation, Phase
+from pmwatchd.core.orders import Recall
 from pmwatchd.core.site import Site
 from pmwatchd.core.views import Hold
 
@@ -102,6 +103,16 @@ def grant(site: Site, machine_of: Callable[[str], Machine], now: float) -> None:
     for one in waiting:
         verdict = Verdict(HoldName.BUDGET, one.reason, one.until_at)
         show(site, machine_of(one.name), (verdict,), now)
+
+
+def recall(site: Site, machine: Machine, now: float) -> None:
+    """Take back an automatic ``off`` that no agent was told yet, once it may not be sent."""
+    operation = machine.operation
+    if operation is None or operation.brings_back or not fence_end.commanded(operation):
+        return
+    held = {verdict.name for verdict in passive(site, machine, now)}
+    if machine.gone or not machine.silent or held - {HoldName.JOURNAL_UNWRITABLE}:
+        site.orders.append(Recall(operation=operation.id))
 
 
 def crowded(site: Site, machine: Machine, now: float) -> Iterator[Verdict]:

@@ -181,7 +181,7 @@ class RunAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recall:
-    """Do not begin what still waits for its time in this operation; it is answered as withdrawn."""
+    """Tell no agent a command of this operation any more; what was untold is withdrawn."""
 
     operation: str
 

@@ -61,7 +61,7 @@ class LocalTransport:
 
         Raises:
             ProxyError: The agent is not installed here, or no process could be started.
-            WithdrawnError: It was not *permitted* any more; nothing was started.
+            WithdrawnError: It was not *permitted* any more; it was told nothing.
         """
         for word in argv:
             if word.startswith(f"{self._agent_dir}/") and (reason := self.missing(word)):
@@ -76,11 +76,13 @@ class LocalTransport:
         except (FileNotFoundError, PermissionError) as error:
             reason = f"{argv[0]} cannot be executed on the management node: {error.strerror}"
             raise ProxyError(ProxyResult.NOT_INSTALLED, reason) from error
-        except OSError as error:
-            reason = f"no process can be started for {proxy.name}: {error.strerror}"
+        except (OSError, RuntimeError) as error:  # so Python says that there is no thread to spare
+            reason = f"no process can be started for {proxy.name}: {error}"
             raise ProxyError(ProxyResult.NO_SESSION, reason) from error
         started_at = loop.time()
         try:
+            if not permitted():  # to start it took its time, too
+                raise WithdrawnError
             _tell(transport, stdin)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(over_s):

@@ -7,6 +7,7 @@ sent is lost on purpose: systemd notices by itself (start time-out, watchdog).
 
 from __future__ import annotations
 
+import errno
 import os
 import socket
 import time
@@ -16,6 +17,8 @@ from typing import Self
 
 WAITING_MAX = 64  # of states that a manager which hangs has not taken yet
 STDOUT = 1
+_PASSING = (errno.EAGAIN, errno.EMFILE, errno.ENFILE)
+"""A manager that hangs, and our own want of descriptors, end by themselves."""
 
 
 class Notifier:
@@ -73,16 +76,16 @@ class Notifier:
         # "@" stands for the zero byte of an abstract socket's address.
         address = "\0" + self._address[1:] if self._address[0] == "@" else self._address
         self._waiting.append("\n".join(assignments).encode())
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-            try:
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
                 while self._waiting:
                     manager.sendto(self._waiting[0], socket.MSG_DONTWAIT, address)
                     self._waiting.popleft()
-            except BlockingIOError:
-                if not kept:
-                    self._waiting.pop()
-            except OSError:
+        except OSError as error:
+            if error.errno not in _PASSING:
                 self._waiting.clear()
+            elif not kept:
+                self._waiting.pop()
 
 
 def listens_to_journal(

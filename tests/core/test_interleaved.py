@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from pmwatchd.core.events import Answered as Heard
 from pmwatchd.core.events import (
     CancelRequested,
     HeartbeatsHeard,
+    JournalFailed,
     PowerRequested,
     Unheard,
     VouchRequested,
@@ -25,7 +27,7 @@ from pmwatchd.core.model import (
     ProbeType,
     Switches,
 )
-from pmwatchd.core.orders import Accepted, PowerRead, Refused
+from pmwatchd.core.orders import Accepted, PowerRead, Recall, Refused
 from tests.core.scene import FENCING, RULES, Scene, Switch, agent, host, ruled
 
 ON, OFF = PowerStatus.ON, PowerStatus.OFF
@@ -311,3 +313,58 @@ def test_a_command_does_not_join_an_operation_that_only_restores() -> None:
 
     assert isinstance(refused, Refused)
     assert refused.type == "host-busy"
+
+
+# an off that is on its way ------------------------------------------------------------------
+
+
+def on_its_way() -> Scene:
+    scene = up(agent())
+    switch(scene).took_s = 20.0
+    scene.kill()
+    scene.until("fence.intended")
+    return scene
+
+
+def recalled(scene: Scene) -> bool:
+    return any(isinstance(order, Recall) for order in scene.orders)
+
+
+def test_an_off_that_nothing_forbids_is_not_recalled() -> None:
+    scene = on_its_way()
+    scene.run(3)
+
+    assert not recalled(scene)
+
+
+def test_an_off_that_no_agent_was_told_yet_is_recalled_by_a_pause() -> None:
+    scene = on_its_way()
+    scene.pause()
+    scene.run(1)
+
+    assert recalled(scene)
+
+
+def test_an_off_that_no_agent_was_told_yet_is_recalled_by_an_answer_that_a_reload_forgets() -> None:
+    scene = on_its_way()
+    scene.alive["node7"] = True
+    scene.put(HeartbeatsHeard((Heard("node7", scene.now),)))
+    scene.run(1)
+
+    assert recalled(scene)
+
+
+def test_an_off_that_no_agent_was_told_yet_is_recalled_when_its_host_leaves() -> None:
+    scene = on_its_way()
+    scene.load(OTHER)
+    scene.run(1)
+
+    assert recalled(scene)
+
+
+def test_an_off_is_carried_to_its_end_though_the_journal_cannot_be_written_any_more() -> None:
+    scene = on_its_way()
+    scene.put(JournalFailed(frozenset(), "disk full"))
+    scene.run(1)
+
+    assert not recalled(scene)

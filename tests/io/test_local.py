@@ -197,6 +197,20 @@ async def test_what_is_not_permitted_any_more_is_not_started(
     assert not (tmp_path / "started").exists()
 
 
+async def test_what_is_not_permitted_any_more_when_it_has_started_is_told_nothing(
+    transport: LocalTransport, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    permitted = iter([True, False])
+    argv = ["sh", "-c", f"cat > {told}"]
+    with pytest.raises(WithdrawnError):
+        await transport.run(
+            ENGINE, argv, b"action=off\n", over_s=10.0, permitted=lambda: next(permitted)
+        )
+
+    assert not told.exists() or not told.read_text()
+
+
 async def test_a_run_that_is_cancelled_leaves_nothing_behind(
     transport: LocalTransport, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import time
 from collections.abc import Iterator
@@ -75,6 +76,26 @@ def test_without_systemd_nothing_is_sent_and_nothing_fails() -> None:
 
 def test_a_manager_that_is_gone_stops_nothing(tmp_path: Path) -> None:
     Notifier.from_environment({"NOTIFY_SOCKET": str(tmp_path / "gone")}).watchdog()
+
+
+def test_without_a_descriptor_to_spare_a_state_waits_and_nothing_fails(
+    manager: tuple[str, socket.socket],
+) -> None:
+    address, receiver = manager
+    notifier = Notifier.from_environment({"NOTIFY_SOCKET": address})
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket() as probe:
+        free = probe.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        notifier.reloading()
+        notifier.watchdog()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    notifier.ready("watching 3 hosts")
+
+    assert heard(receiver)[0] == "RELOADING=1"
+    assert heard(receiver)[0] == "READY=1"
 
 
 def flood(receiver: socket.socket) -> int:

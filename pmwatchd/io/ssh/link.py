@@ -237,7 +237,7 @@ class Link:
         try:
             async with asyncio.timeout(limit_s):
                 trusted, keys = await self._trust.read(self.error)
-                return await asyncssh.connect(
+                connection = await asyncssh.connect(
                     self._address,
                     self._port,
                     sock=await self._reach(),
@@ -254,6 +254,8 @@ class Link:
                     keepalive_interval=self._options.keepalive_s,
                     keepalive_count_max=self._options.keepalive_misses,
                 )
+                self._bound(connection)
+                return connection
         except TimeoutError:
             reason = f"no SSH connection within {limit_s:g} s"
             raise self.error(ProxyResult.UNREACHABLE, reason) from None
@@ -270,6 +272,16 @@ class Link:
             raise
         except Exception as error:  # asyncssh passes its parser's own on as they are
             raise self.error(ProxyResult.UNREACHABLE, _reason_of(error)) from error
+
+    def _bound(self, connection: asyncssh.SSHClientConnection) -> None:
+        """
+        Have the kernel forget, together with us, what the proxy does not take.
+
+        Else it would deliver an ``off`` long after its connection was given up (tcp(7)).
+        """
+        lost_after_s = self._options.keepalive_s * self._options.keepalive_misses
+        line = connection.get_extra_info("socket")
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(lost_after_s * 1000))
 
     async def _reach(self) -> socket.socket | None:
         """
