@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -69,6 +70,18 @@ async def test_a_connection_is_kept_and_told(
     await transport.close()
     assert transport.connections == 0
     assert ledger.connections == [1, 0]
+
+
+async def test_what_a_lost_proxy_has_not_taken_is_not_delivered_to_it_later(
+    proxy: Proxy, transport_with: Build
+) -> None:
+    transport = transport_with()
+    await transport.run(candidate(proxy), ["true"], b"", over_s=10.0)
+
+    [link] = transport._links.values()
+    connection = await link.connection()
+    line = connection.get_extra_info("socket")
+    assert line.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 3000
 
 
 async def test_the_daemons_environment_does_not_reach_the_proxy(
